@@ -1,0 +1,34 @@
+/* The only door to malloc. Counts what is alive, and can be told to fail.
+ *
+ *     double *x = rfl_alloc(n, sizeof *x);         // zeroed; NULL when there is none, or
+ * n * size overflows double *more = rfl_grow(x, 2 * n, sizeof *x);  // x is untouched
+ * when NULL comes back rfl_free(x);                                 // NULL is fine
+ *
+ * Invariant: rfl_mem_live() is 0 when every object was released. All functions [any
+ * thread]. */
+#ifndef RFL_BASE_MEM_H
+#define RFL_BASE_MEM_H
+#include <stddef.h>
+#include <stdint.h>
+
+void *rfl_alloc(size_t n, size_t size); /* n = 0 gives a pointer that may be freed */
+void *rfl_grow(void *p, size_t n,
+               size_t size); /* what is new is not zeroed; p may be NULL */
+/* 64-byte aligned and zeroed; freed by rfl_free_aligned() only. */
+void *rfl_alloc_aligned(size_t n, size_t size);
+void rfl_free_aligned(void *p);
+void rfl_free(void *p);
+char *rfl_strdup(const char *text); /* NULL on no memory; `text` must not be NULL */
+char *rfl_strndup(const char *text, size_t n);
+
+int64_t rfl_mem_live(void); /* allocations alive now */
+
+/* The fuse, for tests: the k-th allocation from now fails, and all after it until
+ * rfl_mem_fail_after(-1). k counts from 0. */
+void rfl_mem_fail_after(int64_t k);
+/* The same, but only the k-th fails. */
+void rfl_mem_fail_once(int64_t k);
+/* True when the fuse has blown since it was last set. */
+int rfl_mem_failed(void);
+
+#endif

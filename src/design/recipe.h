@@ -1,0 +1,102 @@
+/* Recipe: a compiled formula. Turns rows of a frame into a block; frozen, used by any
+ * number of threads, each with a workspace of its own, and saved with the model.
+ *
+ *     RFL_TRY(rfl_recipe_new(&spec, &recipe, err));
+ *     RFL_TRY(rfl_workspace_new(recipe, RFL_FOR_LEARNING, RFL_UNSEEN_ERROR, &ws, err));
+ *     RFL_TRY(rfl_recipe_apply(recipe, &rows, ws, &block, err));      // block views live
+ * in ws or in the frame
+ *
+ * Invariant: columns, names and base levels are those of R's model.matrix() on the same
+ * data with factor levels in C order. A missing value (or NaN, Inf) in a used column
+ * leaves the row out and counts it; +-Inf counts as missing only in learning's sense of
+ * R: na.omit keeps Inf, so Inf is RFL_EDATA when learning, a missing score when scoring.
+ */
+#ifndef RFL_DESIGN_RECIPE_H
+#define RFL_DESIGN_RECIPE_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "frame/frame.h"
+#include "num/block.h"
+#include "num/layout.h"
+
+enum rfl_variable_kind { RFL_NUMBER, RFL_CATEGORY };
+struct rfl_variable { /* a column of the frame that the formula uses */
+  const char *name;
+  enum rfl_variable_kind kind; /* logical is a category with the levels FALSE, TRUE */
+  bool logical;
+  const char *const *level; /* category: declared or discovered, in C order */
+  int32_t n_levels;
+};
+struct rfl_term_spec { /* a product of variables */
+  size_t n;
+  const int32_t *variable;         /* in the order of R's column names */
+  const struct rfl_coding *coding; /* one a variable; ignored for numbers */
+};
+enum rfl_response { RFL_RESPONSE_NONE, RFL_RESPONSE_NUMBER, RFL_RESPONSE_CLASS };
+struct rfl_recipe_spec { /* borrowed; copied */
+  size_t n_variables;
+  const struct rfl_variable *variable;
+  bool intercept;
+  size_t n_terms;
+  const struct rfl_term_spec *term;
+  enum rfl_response response;
+  const char *y; /* column of the response */
+  const char *const
+      *y_level; /* CLASS: its levels; y = 0 for the first, 1 for any other (as glm()) */
+  int32_t n_y_levels; /* a logical or 0/1 number response is a NUMBER */
+  const char *weight; /* column, or NULL */
+  size_t n_offsets;   /* columns that add up to the offset */
+  const char *const *offset;
+};
+
+struct rfl_recipe;
+enum rfl_code rfl_recipe_new(const struct rfl_recipe_spec *, struct rfl_recipe **gives,
+                             struct rfl_err *) RFL_CHECKED;
+struct rfl_recipe *rfl_recipe_keep(struct rfl_recipe *); /* [any] */
+void rfl_recipe_release(struct rfl_recipe *);            /* [any] */
+const struct rfl_layout *rfl_recipe_layout(const struct rfl_recipe *);
+/* R's name of column x of the model matrix ("ageold:sexmale", "(Intercept)"). */
+const char *rfl_recipe_column(const struct rfl_recipe *, int32_t x);
+void rfl_recipe_write(const struct rfl_recipe *, struct rfl_buf *);
+enum rfl_code rfl_recipe_read(struct rfl_reader *, struct rfl_recipe **gives,
+                              struct rfl_err *) RFL_CHECKED; /* hostile bytes */
+
+enum rfl_purpose {
+  RFL_FOR_LEARNING,
+  RFL_FOR_SCORING
+}; /* scoring needs no response and no weight */
+enum rfl_unseen {
+  RFL_UNSEEN_ERROR,    /* RFL_EDATA that names variable and level */
+  RFL_UNSEEN_NA,       /* the row is left out: its score is missing */
+  RFL_UNSEEN_REFERENCE /* the first level */
+};
+struct rfl_workspace; /* one thread's scratch: buffers, dictionary maps, counts */
+struct rfl_count {    /* since the workspace was made */
+  uint64_t rows, used, missing, unseen,
+      zero_weight;        /* zero_weight rows are used but leave the degrees of freedom */
+  char first_unseen[256]; /* "user_id: 'u17'"; "" for none */
+};
+enum rfl_code rfl_workspace_new(const struct rfl_recipe *, enum rfl_purpose,
+                                enum rfl_unseen, struct rfl_workspace **gives,
+                                struct rfl_err *) RFL_CHECKED;
+void rfl_workspace_release(struct rfl_workspace *);
+const struct rfl_count *rfl_workspace_count(const struct rfl_workspace *);
+
+/* Columns are found by name; a frame that lacks one, or has it with a type that does not
+ * fit, is RFL_ESCHEMA naming both. A number may be integer, double, logical, integer64,
+ * date, timestamp; a category factor, string, logical, or (by its canonical text)
+ * integer. block->row is set (frame rows, relative to the frame, not the slice) unless
+ * every row of the slice is used. Negative or missing weights are RFL_EDATA. Plain double
+ * columns of complete slices are views of the frame: nothing is copied. */
+enum rfl_code rfl_recipe_apply(const struct rfl_recipe *, const struct rfl_rows *,
+                               struct rfl_workspace *, struct rfl_block *,
+                               struct rfl_err *) RFL_CHECKED;
+/* The model matrix of a block, n x n_x column-major, for tests and for R's
+ * model.matrix(). */
+void rfl_design_expand(const struct rfl_layout *, const struct rfl_block *, double *x);
+
+#endif

@@ -1,0 +1,29 @@
+/* Block: the rows handed to a learner. Borrowed views, dead at the next apply() or
+ * gather. No missing values: rows with one were left out (row[] tells which frame rows
+ * are here). */
+#ifndef RFL_NUM_BLOCK_H
+#define RFL_NUM_BLOCK_H
+#include <stddef.h>
+#include <stdint.h>
+
+struct rfl_coded {
+  const int32_t *code; /* 0-based, in [0, levels) */
+  int32_t levels;
+};
+struct rfl_block {
+  size_t n;
+  uint64_t first_row;  /* number of row 0 in the pass: what reductions are anchored to */
+  const uint32_t *row; /* frame row of each block row; NULL: row i is frame row first + i
+                          of the slice applied to */
+  size_t n_dense;
+  const double *const *dense;
+  size_t n_coded;
+  const struct rfl_coded *coded;
+  const double *y;      /* NULL when only scored; a class: its 0-based code */
+  const double *weight; /* NULL: all ones */
+  const double *offset; /* NULL: all zeros */
+  const uint64_t *key;  /* hash of (stream, shard, position), or NULL: every random choice
+                           is f(seed, key) */
+};
+
+#endif

@@ -1,0 +1,51 @@
+/* Batch fits: the driver that makes cuts and threads invisible. Rows are cut into cells
+ * of the learner's grid, cells are absorbed into parts (on a pool when there is one) and
+ * merged in the order of the cells.
+ *
+ *     struct rfl_fit_input in = {.frame = frames, .n_frames = n};
+ *     RFL_TRY(rfl_fit(&rfl_glm, &o.base, recipe, &in, &job, &state, &report, err));
+ */
+#ifndef RFL_STREAM_FIT_H
+#define RFL_STREAM_FIT_H
+#include "base/thread.h"
+#include "design/recipe.h"
+#include "num/learner.h"
+
+struct rfl_fit_input { /* frames kept in memory, in canonical order */
+  struct rfl_frame *const *frame;
+  size_t n_frames;
+};
+struct rfl_fit_job {
+  struct rfl_pool *pool; /* NULL: the caller's thread only */
+  bool (*go_on)(void *data, int pass,
+                double done); /* between cells, on the caller's thread; false: leave with
+                                 RFL_EHOST */
+  void *data;
+  double warm; /* share of the rows for a first rough fit, 0: none. Cells are chosen by
+                  number: the same on every run */
+};
+struct rfl_fit_report {
+  struct rfl_count count; /* of the rows, once */
+  int32_t passes;
+};
+enum rfl_code rfl_fit(const struct rfl_learner *, const struct rfl_options *,
+                      const struct rfl_recipe *, const struct rfl_fit_input *,
+                      const struct rfl_fit_job *, struct rfl_state **gives,
+                      struct rfl_fit_report *, struct rfl_err *) RFL_CHECKED;
+
+/* Online learning of a BLOCKED learner on given rows: blocks of `block` rows; what does
+ * not fill one waits in `pending` (gather). With `flush` the rest is learnt as a short
+ * block. */
+struct rfl_gather;
+enum rfl_code rfl_learn_rows(const struct rfl_learner *, struct rfl_state *,
+                             const struct rfl_block *, struct rfl_gather *pending,
+                             double keep, bool flush, uint64_t *versions,
+                             struct rfl_err *) RFL_CHECKED;
+/* One score a row of the slice: out[column * rows->n + i]; missing scores are NaN with
+ * the payload of R's NA_real_. */
+enum rfl_code rfl_score_rows(const struct rfl_learner *, const struct rfl_state *,
+                             const struct rfl_recipe *, struct rfl_workspace *,
+                             const struct rfl_rows *, int what, double *out,
+                             struct rfl_err *) RFL_CHECKED;
+
+#endif
