@@ -1,0 +1,84 @@
+/* Every allocation of the core passes through here: one counter of what is alive, so
+ * that tests can demand zero, and one fuse, so that tests can make the k-th allocation
+ * fail. Both cost one relaxed atomic operation an allocation. */
+#include "base/mem.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGNMENT = 64, FUSE_OFF = 0, FUSE_AFTER = 1, FUSE_ONCE = 2 };
+
+static atomic_int_least64_t live;
+static atomic_int fuse_mode;
+static atomic_int_least64_t fuse_left; /* allocations that still succeed */
+static atomic_int fuse_blown;
+
+static int blows(void) {
+  int mode = atomic_load_explicit(&fuse_mode, memory_order_relaxed);
+  if (mode == FUSE_OFF) return 0;
+  int64_t left = atomic_fetch_sub(&fuse_left, 1);
+  if (mode == FUSE_ONCE ? left != 0 : left > 0) return 0;
+  atomic_store(&fuse_blown, 1);
+  return 1;
+}
+
+static void *counted(void *p) {
+  if (p) atomic_fetch_add_explicit(&live, 1, memory_order_relaxed);
+  return p;
+}
+
+static void uncount(void) { atomic_fetch_sub_explicit(&live, 1, memory_order_relaxed); }
+
+void *rfl_alloc(size_t n, size_t size) {
+  if (blows()) return NULL;
+  if (n == 0 || size == 0) n = size = 1;
+  return counted(calloc(n, size)); /* calloc refuses a product that overflows */
+}
+
+void *rfl_grow(void *p, size_t n, size_t size) {
+  size_t bytes;
+  if (blows() || __builtin_mul_overflow(n, size, &bytes)) return NULL;
+  void *moved = realloc(p, bytes ? bytes : 1);
+  return p ? moved : counted(moved);
+}
+
+void *rfl_alloc_aligned(size_t n, size_t size) {
+  size_t bytes;
+  if (blows() || __builtin_mul_overflow(n, size, &bytes)) return NULL;
+  if (bytes > SIZE_MAX - ALIGNMENT) return NULL;
+  bytes = (bytes / ALIGNMENT + (bytes % ALIGNMENT || bytes == 0)) * ALIGNMENT;
+  void *p = aligned_alloc(ALIGNMENT, bytes);
+  return counted(p ? memset(p, 0, bytes) : NULL);
+}
+
+void rfl_free(void *p) {
+  if (!p) return;
+  uncount();
+  free(p);
+}
+
+void rfl_free_aligned(void *p) { rfl_free(p); /* C11: free() takes both kinds */ }
+
+char *rfl_strndup(const char *text, size_t n) {
+  if (n == SIZE_MAX) return NULL;
+  char *copy = rfl_alloc(n + 1, 1);
+  if (copy && n > 0) memcpy(copy, text, n);
+  return copy;
+}
+
+char *rfl_strdup(const char *text) { return rfl_strndup(text, strlen(text)); }
+
+int64_t rfl_mem_live(void) { return atomic_load(&live); }
+
+static void set_fuse(int mode, int64_t k) {
+  atomic_store(&fuse_left, k);
+  atomic_store(&fuse_blown, 0);
+  atomic_store(&fuse_mode, k < 0 ? FUSE_OFF : mode);
+}
+
+void rfl_mem_fail_after(int64_t k) { set_fuse(FUSE_AFTER, k); }
+
+void rfl_mem_fail_once(int64_t k) { set_fuse(FUSE_ONCE, k); }
+
+int rfl_mem_failed(void) { return atomic_load(&fuse_blown); }
