@@ -4,7 +4,7 @@
  *     rfl_builder_int(b, 0, 7);                     // set; the last set of a column wins
  *     RFL_TRY(rfl_builder_text(b, 1, p, n, err));   // string or factor
  *     rfl_builder_commit(b);                        // or rfl_builder_rollback(b)
- *     rfl_builder_place(b, place, offset);          // source: this row is position
+ *     rfl_builder_place(b, place, offset, 1, err);  // source: this row is position
  * `offset` of that place RFL_TRY(rfl_builder_finish(b, &frame, err));  // gives what is
  * there and starts anew, same dictionaries
  *
@@ -37,7 +37,8 @@ void rfl_builder_long(struct rfl_builder *, size_t column,
                       int64_t); /* integer64, timestamp */
 void rfl_builder_double(struct rfl_builder *, size_t column, double);
 enum rfl_code rfl_builder_text(struct rfl_builder *, size_t column, const char *p,
-                               size_t n, struct rfl_err *) RFL_CHECKED;
+                               size_t n,
+                               struct rfl_err *) RFL_CHECKED; /* string, factor, raw */
 void rfl_builder_commit(struct rfl_builder *);
 void rfl_builder_rollback(struct rfl_builder *);
 
@@ -61,10 +62,19 @@ enum rfl_code rfl_builder_skip_to(struct rfl_builder *, uint32_t place, int64_t 
 /* Where the next position of `place` is expected, once it began. */
 int64_t rfl_builder_expected(const struct rfl_builder *,
                              uint32_t place); /* -1: has not begun */
+/* The place begins again wherever it is next seen (it was lost and gained, or the source
+ * was rewound). skip_to() on a place that has not begun only says where it begins. */
+void rfl_builder_forget_place(struct rfl_builder *, uint32_t place);
 
 /* Gives a frame of the committed rows (n_rows may be 0 when only positions moved), spans
  * and tally, and starts anew. */
 enum rfl_code rfl_builder_finish(struct rfl_builder *, struct rfl_frame **gives,
                                  struct rfl_err *) RFL_CHECKED;
+/* Forgets the rows, spans and tally since the last frame; dictionaries and expected
+ * positions stay. */
+void rfl_builder_clear(struct rfl_builder *);
+/* The dictionary of a factor column, borrowed; a code of it may be set by
+ * rfl_builder_int(). */
+struct rfl_dict *rfl_builder_dict(const struct rfl_builder *, size_t column);
 
 #endif

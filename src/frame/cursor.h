@@ -28,11 +28,12 @@ struct rfl_cursor {
 void rfl_cursor_release(struct rfl_cursor *);
 enum rfl_code rfl_cursor_copy(const struct rfl_cursor *, struct rfl_cursor *gives,
                               struct rfl_err *) RFL_CHECKED;
-/* Set or add one place. */
+/* Set or add one place; its epoch becomes unknown. */
 enum rfl_code rfl_cursor_set(struct rfl_cursor *, const char *stream, int32_t shard,
                              int64_t next, struct rfl_err *) RFL_CHECKED;
 const struct rfl_place *rfl_cursor_find(const struct rfl_cursor *, const char *stream,
                                         int32_t shard); /* NULL: not there */
+/* The same places at the same positions; epochs are hints and not compared. */
 bool rfl_cursor_equal(const struct rfl_cursor *, const struct rfl_cursor *);
 /* Whether every place of `a` is at or before the same place in `b`; a place that `b`
  * lacks counts as not before. */

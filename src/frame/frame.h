@@ -73,13 +73,15 @@ struct rfl_frame {
 struct rfl_frame *rfl_frame_keep(struct rfl_frame *); /* [any] */
 void rfl_frame_release(struct rfl_frame *);           /* [any] */
 
-/* A frame over given columns, without spans. Takes the buffers that are not `borrowed`
- * (made by rfl_alloc) and a reference of each dictionary, on success only. */
+/* A frame over given columns, without spans. Takes over the buffers that are not
+ * `borrowed` (made by rfl_alloc) and one reference of each dictionary, which the caller
+ * had, on success only; keeps the schema. */
 enum rfl_code rfl_frame_new(struct rfl_schema *, const struct rfl_column *,
                             uint32_t n_rows, struct rfl_frame **gives,
                             struct rfl_err *) RFL_CHECKED;
 /* The columns picked[0..n) of `from`, shared, followed by `extra` columns (taken as in
- * rfl_frame_new); `schema` names them all. */
+ * rfl_frame_new); `schema` names them all. The rows are the same ones, so positions and
+ * tally are too. */
 enum rfl_code rfl_frame_pick(struct rfl_frame *from, const size_t *picked, size_t n,
                              struct rfl_schema *schema, const struct rfl_column *extra,
                              struct rfl_frame **gives, struct rfl_err *) RFL_CHECKED;
