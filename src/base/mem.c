@@ -4,6 +4,7 @@
 #include "base/mem.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,23 +31,29 @@ static void *counted(void *p) {
 
 static void uncount(void) { atomic_fetch_sub_explicit(&live, 1, memory_order_relaxed); }
 
+/* A length out of damaged bytes can ask for anything. 512 GB in one piece is never right,
+ * and refusing it here spares the allocators that would rather abort. */
+static bool too_much(size_t n, size_t size, size_t *bytes) {
+  const uint64_t most = UINT64_C(1) << 39;
+  return __builtin_mul_overflow(n, size, bytes) || *bytes > most;
+}
+
 void *rfl_alloc(size_t n, size_t size) {
-  if (blows()) return NULL;
-  if (n == 0 || size == 0) n = size = 1;
-  return counted(calloc(n, size)); /* calloc refuses a product that overflows */
+  size_t bytes;
+  if (blows() || too_much(n, size, &bytes)) return NULL;
+  return counted(calloc(bytes ? bytes : 1, 1));
 }
 
 void *rfl_grow(void *p, size_t n, size_t size) {
   size_t bytes;
-  if (blows() || __builtin_mul_overflow(n, size, &bytes)) return NULL;
+  if (blows() || too_much(n, size, &bytes)) return NULL;
   void *moved = realloc(p, bytes ? bytes : 1);
   return p ? moved : counted(moved);
 }
 
 void *rfl_alloc_aligned(size_t n, size_t size) {
   size_t bytes;
-  if (blows() || __builtin_mul_overflow(n, size, &bytes)) return NULL;
-  if (bytes > SIZE_MAX - ALIGNMENT) return NULL;
+  if (blows() || too_much(n, size, &bytes)) return NULL;
   bytes = (bytes / ALIGNMENT + (bytes % ALIGNMENT || bytes == 0)) * ALIGNMENT;
   void *p = aligned_alloc(ALIGNMENT, bytes);
   return counted(p ? memset(p, 0, bytes) : NULL);

@@ -63,62 +63,54 @@ double rfl_uniform(uint64_t seed, uint64_t key, uint64_t index) {
   return (double)(rfl_random(seed, key, index) >> 11) * 0x1p-53;
 }
 
-static double polynomial(const double *c, int degree, double x) {
-  double sum = c[degree];
-  while (degree > 0) sum = sum * x + c[--degree];
-  return sum;
+/* Wichura (1988), algorithm AS 241, PPND16: about 16 digits. A rational function for the
+ * middle, one for the tails and one for the far tails. */
+struct rational {
+  double above[8], below[8];
+};
+
+static const struct rational MIDDLE = {
+    {3.3871328727963666080e0, 1.3314166789178437745e+2, 1.9715909503065514427e+3,
+     1.3731693765509461125e+4, 4.5921953931549871457e+4, 6.7265770927008700853e+4,
+     3.3430575583588128105e+4, 2.5090809287301226727e+3},
+    {1.0, 4.2313330701600911252e+1, 6.8718700749205790830e+2, 5.3941960214247511077e+3,
+     2.1213794301586595867e+4, 3.9307895800092710610e+4, 2.8729085735721942674e+4,
+     5.2264952788528545610e+3}};
+static const struct rational TAIL = {
+    {1.42343711074968357734e0, 4.63033784615654529590e0, 5.76949722146069140550e0,
+     3.64784832476320460504e0, 1.27045825245236838258e0, 2.41780725177450611770e-1,
+     2.27238449892691845833e-2, 7.74545014278341407640e-4},
+    {1.0, 2.05319162663775882187e0, 1.67638483018380384940e0, 6.89767334985100004550e-1,
+     1.48103976427480074590e-1, 1.51986665636164571966e-2, 5.47593808499534494600e-4,
+     1.05075007164441684324e-9}};
+static const struct rational FAR_TAIL = {
+    {6.65790464350110377720e0, 5.46378491116411436990e0, 1.78482653991729133580e0,
+     2.96560571828504891230e-1, 2.65321895265761230930e-2, 1.24266094738807843860e-3,
+     2.71155556874348757815e-5, 2.01033439929228813265e-7},
+    {1.0, 5.99832206555887937690e-1, 1.36929880922735805310e-1, 1.48753612908506148525e-2,
+     7.86869131145613259100e-4, 1.84631831751005468180e-5, 1.42151175831644588870e-7,
+     2.04426310338993978564e-15}};
+
+static double evaluate(const struct rational *f, double x) {
+  double above = f->above[7], below = f->below[7];
+  for (int k = 6; k >= 0; k--) {
+    above = above * x + f->above[k];
+    below = below * x + f->below[k];
+  }
+  return above / below;
 }
 
-/* Wichura (1988), algorithm AS 241, PPND16: about 16 digits. */
-static double inverse_normal(double p) {
-  static const double a[] = {3.3871328727963666080e0,  1.3314166789178437745e+2,
-                             1.9715909503065514427e+3, 1.3731693765509461125e+4,
-                             4.5921953931549871457e+4, 6.7265770927008700853e+4,
-                             3.3430575583588128105e+4, 2.5090809287301226727e+3};
-  static const double b[] = {1.0,
-                             4.2313330701600911252e+1,
-                             6.8718700749205790830e+2,
-                             5.3941960214247511077e+3,
-                             2.1213794301586595867e+4,
-                             3.9307895800092710610e+4,
-                             2.8729085735721942674e+4,
-                             5.2264952788528545610e+3};
-  static const double c[] = {1.42343711074968357734e0,  4.63033784615654529590e0,
-                             5.76949722146069140550e0,  3.64784832476320460504e0,
-                             1.27045825245236838258e0,  2.41780725177450611770e-1,
-                             2.27238449892691845833e-2, 7.74545014278341407640e-4};
-  static const double d[] = {1.0,
-                             2.05319162663775882187e0,
-                             1.67638483018380384940e0,
-                             6.89767334985100004550e-1,
-                             1.48103976427480074590e-1,
-                             1.51986665636164571966e-2,
-                             5.47593808499534494600e-4,
-                             1.05075007164441684324e-9};
-  static const double e[] = {6.65790464350110377720e0,  5.46378491116411436990e0,
-                             1.78482653991729133580e0,  2.96560571828504891230e-1,
-                             2.65321895265761230930e-2, 1.24266094738807843860e-3,
-                             2.71155556874348757815e-5, 2.01033439929228813265e-7};
-  static const double f[] = {1.0,
-                             5.99832206555887937690e-1,
-                             1.36929880922735805310e-1,
-                             1.48753612908506148525e-2,
-                             7.86869131145613259100e-4,
-                             1.84631831751005468180e-5,
-                             1.42151175831644588870e-7,
-                             2.04426310338993978564e-15};
+double rfl_normal_quantile(double p) {
+  if (!(p > 0 && p < 1)) return p == 0 ? -INFINITY : p == 1 ? INFINITY : NAN;
   double q = p - 0.5;
-  if (fabs(q) <= 0.425) {
-    double r = 0.180625 - q * q;
-    return q * polynomial(a, 7, r) / polynomial(b, 7, r);
-  }
+  if (fabs(q) <= 0.425) return q * evaluate(&MIDDLE, 0.180625 - q * q);
   double r = sqrt(-log(q < 0 ? p : 1 - p));
-  double x = r <= 5 ? polynomial(c, 7, r - 1.6) / polynomial(d, 7, r - 1.6)
-                    : polynomial(e, 7, r - 5) / polynomial(f, 7, r - 5);
+  double x = r <= 5 ? evaluate(&TAIL, r - 1.6) : evaluate(&FAR_TAIL, r - 5);
   return q < 0 ? -x : x;
 }
 
 double rfl_normal(uint64_t seed, uint64_t key, uint64_t index) {
   /* 52 bits and a half: never 0, never 1, and exact. */
-  return inverse_normal(((double)(rfl_random(seed, key, index) >> 12) + 0.5) * 0x1p-52);
+  return rfl_normal_quantile(((double)(rfl_random(seed, key, index) >> 12) + 0.5) *
+                             0x1p-52);
 }

@@ -18,5 +18,7 @@ uint64_t rfl_random(uint64_t seed, uint64_t key, uint64_t index); /* 64 random b
 double rfl_uniform(uint64_t seed, uint64_t key, uint64_t index);  /* [0, 1), 53 bits */
 double rfl_normal(uint64_t seed, uint64_t key,
                   uint64_t index); /* N(0, 1), by the inverse distribution function */
+/* The p-quantile of N(0, 1), to about 16 digits; -Inf at 0, Inf at 1, NaN outside. */
+double rfl_normal_quantile(double p);
 
 #endif

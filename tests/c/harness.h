@@ -10,6 +10,7 @@
 #ifndef RFL_TEST_HARNESS_H
 #define RFL_TEST_HARNESS_H
 #include <math.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,40 +25,38 @@ static int harness_failed_, harness_tests_, harness_failures_, harness_skipped_;
 
 #define RUN(name) harness_run_(#name, test_##name)
 
-#define CHECK(cond)                                                     \
-  do {                                                                  \
-    if (!(cond)) harness_fail_(__FILE__, __LINE__, "not true: " #cond); \
-  } while (0)
-
-#define CHECK_EQ(a, b)                                                        \
+#define CHECK(cond)                                                           \
   do {                                                                        \
-    long long a_ = (long long)(a), b_ = (long long)(b);                       \
-    char why_[300];                                                           \
-    snprintf(why_, sizeof why_, "%s is %lld, not %s = %lld", #a, a_, #b, b_); \
-    if (a_ != b_) harness_fail_(__FILE__, __LINE__, why_);                    \
+    if (!(cond)) harness_fail_(__FILE__, __LINE__, "%s", "not true: " #cond); \
   } while (0)
 
-#define CHECK_STR(a, b)                                                  \
-  do {                                                                   \
-    const char *a_ = (a), *b_ = (b);                                     \
-    char why_[600];                                                      \
-    snprintf(why_, sizeof why_, "%s is \"%s\", not \"%s\"", #a, a_, b_); \
-    if (strcmp(a_, b_) != 0) harness_fail_(__FILE__, __LINE__, why_);    \
+#define CHECK_EQ(a, b)                                                                \
+  do {                                                                                \
+    long long a_ = (long long)(a), b_ = (long long)(b);                               \
+    if (a_ != b_)                                                                     \
+      harness_fail_(__FILE__, __LINE__, "%s is %lld, not %s = %lld", #a, a_, #b, b_); \
   } while (0)
 
-#define CHECK_NEAR(a, b, tol)                                                   \
-  do {                                                                          \
-    double a_ = (a), b_ = (b);                                                  \
-    char why_[300];                                                             \
-    snprintf(why_, sizeof why_, "%s is %.17g, not %s = %.17g", #a, a_, #b, b_); \
-    if (!(fabs(a_ - b_) <= (tol))) harness_fail_(__FILE__, __LINE__, why_);     \
+#define CHECK_STR(a, b)                                                 \
+  do {                                                                  \
+    const char *a_ = (a), *b_ = (b);                                    \
+    if (!a_ || !b_ || strcmp(a_, b_) != 0)                              \
+      harness_fail_(__FILE__, __LINE__, "%s is \"%s\", not \"%s\"", #a, \
+                    a_ ? a_ : "NULL", b_ ? b_ : "NULL");                \
+  } while (0)
+
+#define CHECK_NEAR(a, b, tol)                                                           \
+  do {                                                                                  \
+    double a_ = (a), b_ = (b);                                                          \
+    if (!(fabs(a_ - b_) <= (tol)))                                                      \
+      harness_fail_(__FILE__, __LINE__, "%s is %.17g, not %s = %.17g", #a, a_, #b, b_); \
   } while (0)
 
 /* RFL_OK or a failure that shows the message. */
-#define CHECK_OK(expr, err)                                       \
-  do {                                                            \
-    enum rfl_code code_ = (expr);                                 \
-    if (code_) harness_fail_(__FILE__, __LINE__, (err)->message); \
+#define CHECK_OK(expr, err)                                             \
+  do {                                                                  \
+    enum rfl_code code_ = (expr);                                       \
+    if (code_) harness_fail_(__FILE__, __LINE__, "%s", (err)->message); \
   } while (0)
 
 #define SKIP(why)             \
@@ -88,8 +87,19 @@ static int harness_failed_, harness_tests_, harness_failures_, harness_skipped_;
     }                                    \
   } while (0)
 
-static inline void harness_fail_(const char *file, int line, const char *why) {
-  if (!harness_failed_) printf("not ok at %s:%d: %s\n", file, line, why);
+/* The first failure of a test is shown. */
+__attribute__((format(printf, 3, 4))) static inline void harness_fail_(const char *file,
+                                                                       int line,
+                                                                       const char *fmt,
+                                                                       ...) {
+  if (!harness_failed_) {
+    va_list args;
+    va_start(args, fmt);
+    printf("not ok at %s:%d: ", file, line);
+    vprintf(fmt, args);
+    printf("\n");
+    va_end(args);
+  }
   harness_failed_ = 1;
 }
 
