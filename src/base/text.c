@@ -143,7 +143,9 @@ size_t rfl_print_date(char *to, int32_t days) {
 }
 
 size_t rfl_print_instant(char *to, int64_t us) {
-  int64_t days = floor_div(us, US_OF_DAY), second = (us - days * US_OF_DAY) / 1000000;
+  int64_t days = floor_div(us, US_OF_DAY), of_day = us % US_OF_DAY;
+  if (of_day < 0) of_day += US_OF_DAY; /* days * US_OF_DAY may not fit */
+  int64_t second = of_day / 1000000;
   char *p = put_date(to, days);
   *p++ = 'T';
   p = put_digits(p, second / 3600, 2);
@@ -152,7 +154,7 @@ size_t rfl_print_instant(char *to, int64_t us) {
   *p++ = ':';
   p = put_digits(p, second % 60, 2);
   *p++ = '.';
-  p = put_digits(p, us - floor_div(us, 1000000) * 1000000, 6);
+  p = put_digits(p, of_day % 1000000, 6);
   *p++ = 'Z';
   return (size_t)(p - to);
 }
