@@ -349,7 +349,7 @@ enum rfl_code rfl_json_decoder_new(struct rfl_schema *schema, struct rfl_decoder
   if (!d) return rfl_no_memory(err);
   d->face = (struct rfl_decoder){.row = decode_row, .release = release};
   d->schema = rfl_schema_keep(schema);
-  enum rfl_code code = rfl_json_plan_make(schema, &d->plan, err);
+  enum rfl_code code = rfl_json_plan_make(schema, NULL, 0, &d->plan, err);
   if (code) {
     release(&d->face);
     return code;

@@ -114,36 +114,44 @@ static enum rfl_code add_column(struct rfl_json_plan *plan, const struct rfl_fie
 static size_t count_segments(const struct rfl_schema *schema) {
   size_t n = 0;
   for (size_t c = 0; c < schema->n; c++) {
-    if (schema->field[c].meta) continue;
     n++;
     for (const char *p = schema->field[c].name; *p; p++) n += *p == '.';
   }
   return n;
 }
 
-enum rfl_code rfl_json_plan_make(const struct rfl_schema *schema,
-                                 struct rfl_json_plan *gives, struct rfl_err *err) {
+static enum rfl_code add_columns(struct rfl_json_plan *plan,
+                                 const struct rfl_schema *schema, const size_t *columns,
+                                 size_t n, struct rfl_err *err) {
+  for (size_t i = 0; i < (columns ? n : schema->n); i++) {
+    size_t c = columns ? columns[i] : i;
+    if (!schema->field[c].meta)
+      RFL_TRY(add_column(plan, &schema->field[c], (int32_t)c, err));
+  }
+  if (plan->n_keys == 0) { /* a prediction that never comes true */
+    plan->key[0] = (struct rfl_json_key){.word0 = 1, .next = &plan->key[0]};
+    plan->object[0].first = &plan->key[0];
+  }
+  return RFL_OK;
+}
+
+enum rfl_code rfl_json_plan_make(const struct rfl_schema *schema, const size_t *columns,
+                                 size_t n, struct rfl_json_plan *gives,
+                                 struct rfl_err *err) {
   struct rfl_json_plan plan = {.n_objects = 1};
-  size_t n = count_segments(schema), slots = 4;
-  while (slots < 2 * n + 2) slots *= 2;
+  size_t keys = count_segments(schema), slots = 4;
+  while (slots < 2 * keys + 2) slots *= 2;
   plan.mask = slots - 1;
-  plan.key = rfl_alloc(n + 1, sizeof *plan.key);
-  plan.object = rfl_alloc(n + 1, sizeof *plan.object);
+  plan.key = rfl_alloc(keys + 1, sizeof *plan.key);
+  plan.object = rfl_alloc(keys + 1, sizeof *plan.object);
   plan.slot = rfl_alloc(slots, sizeof *plan.slot);
   enum rfl_code code = RFL_OK;
   if (!plan.key || !plan.object || !plan.slot) {
     code = rfl_no_memory(err);
-    goto done;
+  } else {
+    plan.object[0].depth = 1;
+    code = add_columns(&plan, schema, columns, n, err);
   }
-  plan.object[0].depth = 1;
-  for (size_t c = 0; !code && c < schema->n; c++)
-    if (!schema->field[c].meta)
-      code = add_column(&plan, &schema->field[c], (int32_t)c, err);
-  if (n == 0) { /* a prediction that never comes true */
-    plan.key[0] = (struct rfl_json_key){.word0 = 1, .next = &plan.key[0]};
-    plan.object[0].first = &plan.key[0];
-  }
-done:
   if (code) {
     rfl_json_plan_release(&plan);
     return code;

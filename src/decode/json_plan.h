@@ -48,9 +48,10 @@ static inline bool rfl_json_key_matches(const struct rfl_json_key *k, const char
   return (a | b) == 0;
 }
 
-/* RFL_ESCHEMA: a column that JSON cannot hold (raw), a path that is too deep. Borrows
- * names from the schema. */
-enum rfl_code rfl_json_plan_make(const struct rfl_schema *, struct rfl_json_plan *,
+/* Of columns[0..n), NULL: of all; meta columns are left out. RFL_ESCHEMA: a column that
+ * JSON cannot hold (raw), a path that is too deep. Borrows names from the schema. */
+enum rfl_code rfl_json_plan_make(const struct rfl_schema *, const size_t *columns,
+                                 size_t n, struct rfl_json_plan *gives,
                                  struct rfl_err *) RFL_CHECKED;
 void rfl_json_plan_release(struct rfl_json_plan *);
 /* The member `name` of an object, NULL: not expected. A name with dots that is no member

@@ -39,6 +39,14 @@ static inline struct rfl_json_marks rfl_json_marks(const char *p) {
   return (struct rfl_json_marks){.quote = (uint32_t)_mm_movemask_epi8(quote),
                                  .odd = (uint32_t)_mm_movemask_epi8(odd)};
 }
+/* The bits of the bytes that JSON writes with an escape. */
+static inline uint32_t rfl_json_escapes(const char *p) {
+  __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
+  __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(x, _mm_set1_epi8(0x1f)), x);
+  __m128i mark = _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('\\')),
+                              _mm_cmpeq_epi8(x, _mm_set1_epi8('"')));
+  return (uint32_t)_mm_movemask_epi8(_mm_or_si128(control, mark));
+}
 #else
 enum { RFL_JSON_STRIDE = 8 };
 static const uint64_t rfl_json_ones = UINT64_C(0x0101010101010101);
@@ -51,14 +59,23 @@ static inline uint64_t rfl_json_zero_bytes(uint64_t x) {
 static inline uint32_t rfl_json_gather(uint64_t highs) {
   return (uint32_t)((highs >> 7) * UINT64_C(0x0102040810204080) >> 56);
 }
+static inline uint64_t rfl_json_bytes_like(uint64_t x, char c) {
+  return rfl_json_zero_bytes(x ^ (rfl_json_ones * (uint8_t)c));
+}
+static inline uint64_t rfl_json_controls(uint64_t x) {
+  return rfl_json_zero_bytes(x & (rfl_json_ones * 0xe0));
+}
 static inline struct rfl_json_marks rfl_json_marks(const char *p) {
   uint64_t x = rfl_json_load8(p);
-  uint64_t control = rfl_json_zero_bytes(x & (rfl_json_ones * 0xe0));
-  uint64_t backslash = rfl_json_zero_bytes(x ^ (rfl_json_ones * '\\'));
-  uint64_t quote = rfl_json_zero_bytes(x ^ (rfl_json_ones * '"'));
-  uint64_t odd = control | backslash | (x & rfl_json_highs);
-  return (struct rfl_json_marks){.quote = rfl_json_gather(quote),
+  uint64_t odd =
+      rfl_json_controls(x) | rfl_json_bytes_like(x, '\\') | (x & rfl_json_highs);
+  return (struct rfl_json_marks){.quote = rfl_json_gather(rfl_json_bytes_like(x, '"')),
                                  .odd = rfl_json_gather(odd)};
+}
+static inline uint32_t rfl_json_escapes(const char *p) {
+  uint64_t x = rfl_json_load8(p);
+  return rfl_json_gather(rfl_json_controls(x) | rfl_json_bytes_like(x, '\\') |
+                         rfl_json_bytes_like(x, '"'));
 }
 #endif
 
