@@ -135,7 +135,8 @@ static enum rfl_code copy_text(const struct job *job, size_t c, struct rfl_colum
     if (!r->n) continue;
     const struct rfl_column *from = &r->frame->column[c];
     const int32_t *offset = from->offset + r->row;
-    memcpy(bytes + end, from->bytes + offset[0], (size_t)(offset[r->n] - offset[0]));
+    size_t length = (size_t)(offset[r->n] - offset[0]);
+    if (length) memcpy(bytes + end, from->bytes + offset[0], length);
     for (uint32_t i = 1; i <= r->n; i++) *++out = end + (offset[i] - offset[0]);
     end = *out;
   }
