@@ -21,6 +21,9 @@ struct rfl_coding { /* one factor's contrasts within one term */
   int32_t *select; /* column of each level, -1 for none (treatment, full dummies); NULL:
                       `matrix` */
   double *matrix;  /* levels x columns, column-major */
+  char **names; /* `columns` names for a recipe's own column names, or NULL: the level's
+                   text (select), 1, 2, ... (matrix). Read by rfl_recipe_new() only: not
+                   copied, not written */
 };
 struct rfl_term {
   int32_t coded;  /* index of block->coded (already crossed when there are several
@@ -42,6 +45,9 @@ struct rfl_layout {
   bool intercept;
 };
 
+/* RFL_EDATA unless every index and size above fits every other. Layouts that a recipe or
+ * rfl_layout_read() gave do. */
+enum rfl_code rfl_layout_check(const struct rfl_layout *, struct rfl_err *) RFL_CHECKED;
 void rfl_layout_release(struct rfl_layout *); /* what it holds, not the struct */
 enum rfl_code rfl_layout_copy(const struct rfl_layout *, struct rfl_layout *gives,
                               struct rfl_err *) RFL_CHECKED;

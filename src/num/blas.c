@@ -1,0 +1,3 @@
+#include "num/blas.h"
+
+struct rfl_blas rfl_blas;
