@@ -1,0 +1,157 @@
+#include "design/levels.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+/* One pass over frames. A factor column is marked by code and touched once a level; a
+ * string is hashed once a row. */
+struct search {
+  const struct rfl_levels_spec *spec;
+  struct rfl_levels *found; /* spec->n of them */
+  uint8_t *complete;        /* of the frame in hand */
+  size_t cap;
+};
+
+static enum rfl_code column_of(const struct rfl_frame *f, const char *name,
+                               const struct rfl_column **gives, struct rfl_err *err) {
+  ptrdiff_t at = rfl_schema_find(f->schema, name);
+  if (at < 0) return rfl_fail(err, RFL_ESCHEMA, "There is no column `%s`.", name);
+  *gives = &f->column[at];
+  return RFL_OK;
+}
+
+/* A row counts when it has a value in every used column; a NaN is a missing value. */
+static enum rfl_code mark_complete(struct search *s, const struct rfl_frame *f,
+                                   struct rfl_err *err) {
+  memset(s->complete, 1, f->n_rows);
+  for (size_t k = 0; k < s->spec->n_used; k++) {
+    const struct rfl_column *c;
+    RFL_TRY(column_of(f, s->spec->used[k], &c, err));
+    if (c->valid)
+      for (size_t i = 0; i < f->n_rows; i++)
+        if (!rfl_column_has(c, i)) s->complete[i] = 0;
+    if (c->type == RFL_DOUBLE)
+      for (size_t i = 0; i < f->n_rows; i++)
+        if (isnan(c->f64[i])) s->complete[i] = 0;
+  }
+  return RFL_OK;
+}
+
+static enum rfl_code take_factor(struct search *s, const struct rfl_column *c, size_t n,
+                                 struct rfl_levels *found, struct rfl_err *err) {
+  uint8_t *seen = rfl_alloc((size_t)c->levels, 1);
+  if (!seen) return rfl_no_memory(err);
+  for (size_t i = 0; i < n; i++)
+    if (s->complete[i]) seen[c->i32[i]] = 1;
+  enum rfl_code code = RFL_OK;
+  for (int32_t k = 0; !code && k < c->levels; k++) {
+    if (!seen[k]) continue;
+    struct rfl_bytes text = rfl_dict_level(c->dict, k);
+    int32_t unused;
+    code = rfl_dict_code(found->dict, (const char *)text.p, text.n, &unused, err);
+  }
+  rfl_free(seen);
+  return code;
+}
+
+static enum rfl_code take_string(struct search *s, const struct rfl_column *c, size_t n,
+                                 struct rfl_levels *found, struct rfl_err *err) {
+  for (size_t i = 0; i < n && !found->over; i++) {
+    if (!s->complete[i]) continue;
+    int32_t code;
+    RFL_TRY(rfl_dict_code(found->dict, c->bytes + c->offset[i],
+                          (size_t)(c->offset[i + 1] - c->offset[i]), &code, err));
+    found->over = s->spec->limit > 0 && code >= s->spec->limit;
+  }
+  return RFL_OK;
+}
+
+static enum rfl_code take_frame(struct search *s, const struct rfl_frame *f,
+                                struct rfl_err *err) {
+  if (f->n_rows > s->cap) {
+    uint8_t *more = rfl_grow(s->complete, f->n_rows, 1);
+    if (!more) return rfl_no_memory(err);
+    s->complete = more;
+    s->cap = f->n_rows;
+  }
+  if (f->n_rows == 0) return RFL_OK;
+  RFL_TRY(mark_complete(s, f, err));
+  for (size_t k = 0; k < s->spec->n; k++) {
+    const struct rfl_column *c;
+    RFL_TRY(column_of(f, s->spec->category[k], &c, err));
+    if (c->type == RFL_FACTOR)
+      RFL_TRY(take_factor(s, c, f->n_rows, &s->found[k], err));
+    else if (c->type == RFL_STRING)
+      RFL_TRY(take_string(s, c, f->n_rows, &s->found[k], err));
+    else
+      return rfl_fail(err, RFL_ESCHEMA,
+                      "Column `%s` must be a factor or a string to have levels, not %s.",
+                      s->spec->category[k], rfl_type_name(c->type));
+  }
+  return RFL_OK;
+}
+
+/* qsort() hands the comparison no context, so it sorts pointers to the texts. */
+struct entry {
+  const char *text;
+  int32_t code;
+};
+static int by_text(const void *a, const void *b) {
+  return strcmp(((const struct entry *)a)->text, ((const struct entry *)b)->text);
+}
+
+static enum rfl_code sort_levels(struct rfl_levels *found, struct rfl_err *err) {
+  if (found->over) return RFL_OK;
+  size_t n = (size_t)rfl_dict_size(found->dict);
+  struct entry *entry = rfl_alloc(n, sizeof *entry);
+  found->order = rfl_alloc(n, sizeof *found->order);
+  if (!entry || !found->order) {
+    rfl_free(entry);
+    return rfl_no_memory(err);
+  }
+  for (size_t k = 0; k < n; k++) {
+    struct rfl_bytes text = rfl_dict_level(found->dict, (int32_t)k);
+    entry[k] = (struct entry){(const char *)text.p, (int32_t)k};
+  }
+  qsort(entry, n, sizeof *entry, by_text);
+  for (size_t k = 0; k < n; k++) found->order[k] = entry[k].code;
+  found->n = (int32_t)n;
+  rfl_free(entry);
+  return RFL_OK;
+}
+
+enum rfl_code rfl_levels_find(struct rfl_frame *const *frame, size_t n_frames,
+                              const struct rfl_levels_spec *spec,
+                              struct rfl_levels **gives, struct rfl_err *err) {
+  struct search s = {.spec = spec};
+  enum rfl_code code = RFL_OK;
+  s.found = rfl_alloc(spec->n, sizeof *s.found);
+  if (!s.found) return rfl_no_memory(err);
+  for (size_t k = 0; !code && k < spec->n; k++)
+    code = rfl_dict_new(&s.found[k].dict, err);
+  for (size_t k = 0; !code && k < n_frames; k++) code = take_frame(&s, frame[k], err);
+  for (size_t k = 0; !code && k < spec->n; k++) code = sort_levels(&s.found[k], err);
+  rfl_free(s.complete);
+  if (code) {
+    rfl_levels_free(s.found, spec->n);
+    return code;
+  }
+  *gives = s.found;
+  return RFL_OK;
+}
+
+const char *rfl_levels_text(const struct rfl_levels *levels, int32_t k) {
+  return (const char *)rfl_dict_level(levels->dict, levels->order[k]).p;
+}
+
+void rfl_levels_free(struct rfl_levels *levels, size_t n) {
+  if (!levels) return;
+  for (size_t k = 0; k < n; k++) {
+    rfl_dict_release(levels[k].dict);
+    rfl_free(levels[k].order);
+  }
+  rfl_free(levels);
+}
