@@ -1,0 +1,378 @@
+#' What a generalised linear model tells
+#'
+#' The methods that R's models have. A model keeps no rows: `residuals()`, `fitted()`, `model.frame()` and `model.matrix()` need `newdata`.
+#'
+#' @param x,object A model from [stream_glm()].
+#' @param newdata A data frame (for `residuals()` with the response in it).
+#' @param complete Whether aliased coefficients have rows and columns of `NA`.
+#' @param parm Names or numbers of coefficients; all when missing.
+#' @param level,conf.level Confidence level.
+#' @param type For `residuals()`: `"deviance"`, `"pearson"`, `"response"` or `"working"`.
+#' @param conf.int,exponentiate Whether to add the Wald interval, and to exponentiate estimates and interval.
+#' @param type.predict As `type` of [predict.riffle_glm()].
+#' @param nsim,seed As in [stats::simulate()].
+#' @param digits,signif.stars As in [stats::print.summary.glm()].
+#' @param target,current,tolerance As in [base::all.equal()].
+#' @param ... Passed on, or unused.
+#' @returns `summary()`: a `summary.riffle_glm` with the matrix `coefficients`. `confint()`: a matrix of Wald intervals (t quantiles for gaussian, normal ones
+#'   otherwise), whose attribute `method` says so. `tidy()`, `glance()`, `augment()`: data frames. The others give what their generics promise.
+#' @details
+#' Standard errors come from the information at the estimate. They print as `Inf` where levels are separated. After updates of a
+#' model that began without enough events, `summary()` says "not yet identified" and shows `NA`.
+#' @source Wald intervals and tests: McCullagh and Nelder (1989), Generalized Linear Models, 2nd edition.
+#' @name glm-methods
+#' @aliases summary.riffle_glm
+#' @examples
+#' m <- stream_glm(mpg ~ wt + hp, mtcars)
+#' summary(m)
+#' confint(m)
+#' vcov(m)
+#' AIC(m)
+#' tidy(m, conf.int = TRUE)
+#' head(residuals(m, mtcars))
+NULL
+
+#' @export
+print.riffle_glm <- function(x, digits = max(3L, getOption("digits") - 3L), ...) {
+  cat("\nCall:  ", paste(deparse(x$call), collapse = "\n"), "\n\n", sep = "")
+  cat("Coefficients:\n")
+  print.default(format(x$coefficients, digits = digits), print.gap = 2L, quote = FALSE)
+  cat("\n", rows_line(x), "\n", sep = "")
+  fit <- x$fit
+  if (is.finite(fit$deviance)) {
+    cat("Null deviance:", format(signif(fit$null_deviance, digits)), " on", null_df(x), "degrees of freedom\n")
+    cat("Residual deviance:", format(signif(fit$deviance, digits)), " on", df.residual(x), "degrees of freedom")
+    cat("  AIC:", format(signif(stats::AIC(x), digits)), "\n")
+  }
+  invisible(x)
+}
+
+# What was learnt, in one line.
+rows_line <- function(x) {
+  counts <- x$counts
+  left <- c(
+    if (counts$missing > 0) sprintf("%s left out (a missing value)", big(counts$missing)),
+    if (counts$zero_weight > 0) sprintf("%s of weight 0", big(counts$zero_weight)),
+    if (counts$unseen > 0) sprintf("%s with an unseen level", big(counts$unseen))
+  )
+  paste0(
+    "Rows: ", big(counts$rows), if (length(left)) paste0(", of them ", paste(left, collapse = ", ")),
+    if (x$version > 0) sprintf("; version %s (learning blocks since the first fit)", big(x$version)),
+    if (x$fit$double_double) "; cross-products in twice the precision"
+  )
+}
+
+null_df <- function(x) x$fit$n - x$fit$n_zero - as.integer(x$recipe$intercept)
+
+dispersion_known <- function(x) x$family$family != "gaussian"
+
+# Standard errors as they are shown: Inf where a separated level has none, NA before the model is identified.
+standard_errors <- function(object) {
+  se <- sqrt(diag(vcov.riffle_glm(object)))
+  if (!object$fit$identified) se[] <- NA_real_
+  diverged <- !is.na(se) & se > 1e3 * pmax(1, abs(object$coefficients))
+  if (object$fit$separated || NROW(separated_levels(object))) se[diverged] <- Inf
+  se
+}
+
+coefficient_table <- function(object) {
+  keep <- !is.na(object$coefficients)
+  estimate <- object$coefficients[keep]
+  se <- standard_errors(object)[keep]
+  statistic <- ifelse(is.infinite(se), NA_real_, estimate / se)
+  normal <- dispersion_known(object)
+  p <- if (normal) 2 * stats::pnorm(-abs(statistic)) else 2 * stats::pt(-abs(statistic), df.residual(object))
+  table <- cbind(estimate, se, statistic, p)
+  dimnames(table) <- list(
+    names(estimate),
+    c("Estimate", "Std. Error", if (normal) c("z value", "Pr(>|z|)") else c("t value", "Pr(>|t|)"))
+  )
+  table
+}
+
+#' @rdname glm-methods
+#' @export
+summary.riffle_glm <- function(object, ...) {
+  structure(
+    c(
+      object[c("call", "family", "fit", "counts", "version")],
+      list(
+        coefficients = coefficient_table(object), aliased = is.na(object$coefficients), dispersion = object$fit$dispersion,
+        df.residual = df.residual(object), df.null = null_df(object), deviance = object$fit$deviance,
+        null.deviance = object$fit$null_deviance, aic = stats::AIC(object), rows = rows_line(object)
+      )
+    ),
+    class = "summary.riffle_glm"
+  )
+}
+
+#' @rdname glm-methods
+#' @export
+print.summary.riffle_glm <- function(x, digits = max(3L, getOption("digits") - 3L),
+                                     signif.stars = getOption("show.signif.stars"), ...) {
+  cat("\nCall:\n", paste(deparse(x$call), collapse = "\n"), "\n\n", sep = "")
+  if (!x$fit$identified) cat("Not yet identified: too few events for standard errors.\n\n")
+  n_aliased <- sum(x$aliased)
+  cat("Coefficients:", if (n_aliased) sprintf("(%d not defined because of singularities)", n_aliased), "\n")
+  table <- x$coefficients
+  if (n_aliased) {
+    table <- matrix(NA_real_, length(x$aliased), 4L, dimnames = list(names(x$aliased), colnames(table)))
+    table[!x$aliased, ] <- x$coefficients
+  }
+  stats::printCoefmat(table, digits = digits, signif.stars = signif.stars, na.print = "NA", ...)
+  cat(sprintf(
+    "\n(Dispersion parameter for %s family %s)\n\n", x$family$family,
+    if (x$family$family == "gaussian") paste("taken to be", format(x$dispersion)) else "taken to be 1"
+  ))
+  if (is.finite(x$deviance)) {
+    cat(
+      "    Null deviance:", format(signif(x$null.deviance, max(5L, digits + 1L))), " on", x$df.null, "degrees of freedom\n",
+      "Residual deviance:", format(signif(x$deviance, max(5L, digits + 1L))), " on", x$df.residual, "degrees of freedom\n"
+    )
+    cat("AIC: ", format(x$aic, digits = max(4L, digits + 1L)), "\n\n", sep = "")
+  }
+  cat(x$rows, "\n", sep = "")
+  if (x$version == 0) cat("Passes of Newton's method: ", x$fit$passes, "\n", sep = "")
+  cat("\n")
+  invisible(x)
+}
+
+#' @export
+coef.riffle_glm <- function(object, complete = TRUE, ...) {
+  if (complete) object$coefficients else object$coefficients[!is.na(object$coefficients)]
+}
+
+#' @rdname glm-methods
+#' @export
+vcov.riffle_glm <- function(object, complete = TRUE, ...) {
+  names <- names(object$coefficients)
+  v <- .Call(c_glm_vcov, object$state)
+  dimnames(v) <- list(names, names)
+  keep <- complete | !is.na(object$coefficients)
+  v[keep, keep, drop = FALSE]
+}
+
+#' @rdname glm-methods
+#' @export
+confint.riffle_glm <- function(object, parm, level = 0.95, ...) {
+  if (!is.numeric(level) || length(level) != 1L || is.na(level) || level <= 0 || level >= 1) {
+    abort_argument("`level` must be one number between 0 and 1, not {describe(level)}.")
+  }
+  names <- names(object$coefficients)
+  pick <- if (missing(parm)) names else if (is.numeric(parm)) names[parm] else parm
+  unknown <- pick[!pick %in% names]
+  if (length(unknown)) abort_argument("`parm` must name coefficients; {.val {unknown}} {?is/are} not among them.")
+  tail <- (1 - level) / 2
+  quantile <- if (dispersion_known(object)) stats::qnorm(1 - tail) else stats::qt(1 - tail, df.residual(object))
+  half <- quantile * standard_errors(object)
+  out <- cbind(object$coefficients - half, object$coefficients + half)
+  percent <- paste(format(100 * c(tail, 1 - tail), trim = TRUE, digits = 3), "%")
+  dimnames(out) <- list(names, percent)
+  structure(out[pick, , drop = FALSE], method = "Wald")
+}
+
+#' @export
+logLik.riffle_glm <- function(object, ...) {
+  structure(
+    object$fit$loglik,
+    df = object$fit$rank + as.integer(!dispersion_known(object)), nobs = nobs.riffle_glm(object), class = "logLik"
+  )
+}
+
+#' @export
+nobs.riffle_glm <- function(object, ...) object$fit$n - object$fit$n_zero
+
+#' @export
+deviance.riffle_glm <- function(object, ...) object$fit$deviance
+
+#' @export
+df.residual.riffle_glm <- function(object, ...) object$fit$n - object$fit$n_zero - object$fit$rank
+
+#' @export
+family.riffle_glm <- function(object, ...) object$family
+
+#' @export
+formula.riffle_glm <- function(x, ...) x$formula
+
+#' @export
+terms.riffle_glm <- function(x, ...) x$terms
+
+# ---- what needs rows -----------------------------------------------------------------------------------------------------------
+
+#' @rdname glm-methods
+#' @export
+fitted.riffle_glm <- function(object, newdata, ...) {
+  if (missing(newdata)) abort_keeps_no_rows("fitted", "m")
+  predict.riffle_glm(object, newdata, type = "response")
+}
+
+#' @rdname glm-methods
+#' @export
+residuals.riffle_glm <- function(object, newdata, type = c("deviance", "pearson", "response", "working"), ...) {
+  if (missing(newdata)) abort_keeps_no_rows("residuals", "m")
+  if (!is.data.frame(newdata)) abort_argument("`newdata` must be a data frame, not {describe(newdata)}.")
+  type <- match.arg(type)
+  y <- response_values(object, newdata)
+  w <- weight_values(object, newdata)
+  eta <- predict.riffle_glm(object, newdata)
+  mu <- object$family$linkinv(eta)
+  out <- switch(type,
+    response = y - mu,
+    working = (y - mu) / object$family$mu.eta(eta),
+    pearson = (y - mu) * sqrt(w / object$family$variance(mu)),
+    deviance = {
+      known <- !is.na(mu) & !is.na(y)
+      d <- rep(NA_real_, length(mu))
+      d[known] <- sqrt(pmax(object$family$dev.resids(y[known], mu[known], w[known]), 0))
+      d * sign(y - mu)
+    }
+  )
+  stats::setNames(out, row.names(newdata))
+}
+
+# The response as a number: 0 for the first level of a class, 1 for any other.
+response_values <- function(object, newdata) {
+  response <- object$recipe$response
+  y <- frame_columns(newdata, response$name, arg = "newdata")[[1L]]
+  if (response$kind == "class") as.numeric(as.character(y) != response$levels[[1L]]) else as.double(y)
+}
+
+weight_values <- function(object, newdata) {
+  extra <- extra_column(object$weights_call, newdata, environment(object$terms), "weights", "(weights)")
+  if (is.null(extra)) {
+    return(rep(1, nrow(newdata)))
+  }
+  if (is.null(extra$value)) as.double(newdata[[extra$name]]) else extra$value
+}
+
+#' @rdname glm-methods
+#' @export
+model.frame.riffle_glm <- function(formula, newdata, ...) {
+  if (missing(newdata)) abort_keeps_no_rows("model.frame", "m")
+  stats::model.frame(formula$terms, newdata, xlev = formula$xlevels, ...)
+}
+
+#' @rdname glm-methods
+#' @export
+model.matrix.riffle_glm <- function(object, newdata, ...) {
+  if (missing(newdata)) abort_keeps_no_rows("model.matrix", "m")
+  out <- .Call(c_recipe_matrix, object$recipe, new_rows(object, newdata, "score"))
+  columns <- design_columns(object$recipe)
+  rows <- if (is.data.frame(newdata)) row.names(newdata) else as.character(seq_len(out$n))
+  x <- out$x
+  dimnames(x) <- list(rows[out$row], columns$names)
+  attr(x, "assign") <- columns$assign
+  if (!is.null(object$contrasts)) attr(x, "contrasts") <- object$contrasts
+  x
+}
+
+#' @rdname glm-methods
+#' @importFrom stats simulate
+#' @export
+simulate.riffle_glm <- function(object, nsim = 1, seed = NULL, newdata, ...) {
+  if (missing(newdata)) abort_keeps_no_rows("simulate", "m, newdata =")
+  if (!is.null(seed)) set.seed(seed)
+  mu <- predict.riffle_glm(object, newdata, type = "response")
+  n <- length(mu)
+  w <- weight_values(object, newdata)
+  draw <- switch(object$family$family,
+    gaussian = \() mu + stats::rnorm(n) * sqrt(object$fit$dispersion / w),
+    poisson = \() stats::rpois(n, mu),
+    binomial = \() stats::rbinom(n, round(w), mu) / round(w)
+  )
+  out <- replicate(nsim, draw(), simplify = FALSE)
+  names(out) <- paste0("sim_", seq_len(nsim))
+  as_columns(out, n)
+}
+
+# ---- comparing and showing -----------------------------------------------------------------------------------------------------
+
+#' @rdname glm-methods
+#' @export
+all.equal.riffle_glm <- function(target, current, ..., tolerance = 1.5e-8) {
+  if (!inherits(current, "riffle_glm")) {
+    return("current is not a model of stream_glm()")
+  }
+  parts <- list(
+    formula = \(m) deparse1(formula(m)), family = \(m) m$family$family, coefficients = stats::coef, vcov = vcov.riffle_glm,
+    deviance = deviance, counts = \(m) m$counts, version = \(m) m$version
+  )
+  differ <- lapply(names(parts), \(name) {
+    found <- all.equal(parts[[name]](target), parts[[name]](current), tolerance = tolerance, ...)
+    if (!isTRUE(found)) paste0(name, ": ", found)
+  })
+  differ <- unlist(differ)
+  if (is.null(differ)) TRUE else differ
+}
+
+#' @rdname glm-methods
+#' @export
+plot.riffle_glm <- function(x, level = 0.95, ...) {
+  keep <- setdiff(names(which(!is.na(x$coefficients))), "(Intercept)")
+  if (!length(keep)) keep <- names(x$coefficients)
+  ci <- confint.riffle_glm(x, keep, level)
+  ci[!is.finite(ci)] <- NA
+  estimate <- x$coefficients[keep]
+  at <- rev(seq_along(keep))
+  old <- graphics::par(mar = c(4, min(14, 2 + 0.55 * max(nchar(keep))), 2, 1))
+  on.exit(graphics::par(old))
+  graphics::plot(
+    estimate, at,
+    xlim = range(c(estimate, ci, 0), finite = TRUE), yaxt = "n", ylab = "", pch = 19,
+    xlab = sprintf("coefficient with %g %% interval", 100 * level), ...
+  )
+  graphics::axis(2, at, keep, las = 1)
+  graphics::abline(v = 0, lty = 2, col = "grey50")
+  graphics::segments(ci[, 1L], at, ci[, 2L], at)
+  invisible(x)
+}
+
+#' @importFrom generics tidy
+#' @export
+generics::tidy
+
+#' @importFrom generics glance
+#' @export
+generics::glance
+
+#' @importFrom generics augment
+#' @export
+generics::augment
+
+#' @rdname glm-methods
+#' @export
+tidy.riffle_glm <- function(x, conf.int = FALSE, conf.level = 0.95, exponentiate = FALSE, ...) { # nolint
+  table <- coefficient_table(x)
+  out <- data.frame(
+    term = rownames(table), estimate = table[, 1L], std.error = table[, 2L], statistic = table[, 3L], p.value = table[, 4L],
+    row.names = NULL
+  )
+  if (conf.int) {
+    ci <- confint.riffle_glm(x, rownames(table), conf.level)
+    out$conf.low <- unname(ci[, 1L])
+    out$conf.high <- unname(ci[, 2L])
+  }
+  scaled <- intersect(c("estimate", "conf.low", "conf.high"), names(out))
+  if (exponentiate) out[scaled] <- lapply(out[scaled], exp)
+  out
+}
+
+#' @rdname glm-methods
+#' @export
+glance.riffle_glm <- function(x, ...) {
+  data.frame(
+    null.deviance = x$fit$null_deviance, df.null = null_df(x), logLik = as.numeric(logLik.riffle_glm(x)), AIC = stats::AIC(x),
+    BIC = stats::BIC(x), deviance = x$fit$deviance, df.residual = df.residual(x), nobs = nobs.riffle_glm(x)
+  )
+}
+
+#' @rdname glm-methods
+#' @export
+augment.riffle_glm <- function(x, newdata, type.predict = c("link", "response", "terms"), ...) { # nolint
+  if (missing(newdata)) abort_keeps_no_rows("augment", "m, newdata =")
+  fit <- predict.riffle_glm(x, newdata, type = match.arg(type.predict))
+  out <- newdata
+  out$.fitted <- if (is.matrix(fit)) fit else unname(fit)
+  if (x$recipe$response$name %in% names(newdata)) out$.resid <- unname(residuals.riffle_glm(x, newdata))
+  out
+}

@@ -1,0 +1,287 @@
+#' Generalised linear models on data that need not fit in memory
+#'
+#' `stream_glm()` fits a generalised linear model to a data frame or to a Kafka topic. Coefficients, standard errors and deviances are
+#' those of [stats::glm()] run to convergence; a model matrix is never made and factors are never expanded. The result is a value: it
+#' holds what was learnt, not the rows. It can be saved, used to predict, and updated with new rows (see [update.riffle_glm()]).
+#'
+#' @param formula A formula whose variables are columns of `data`: numbers, factors, strings, logicals, their interactions, `offset(column)`,
+#'   `0 +` and `.` (all other columns but metadata, whose names begin with a dot, and raw ones). Anything to compute, such as
+#'   `log(x)`, must be made a column first.
+#' @param data A data frame, or a stream from [read_stream()], which is read from its start to the end as of now.
+#' @param family `gaussian`, `binomial` or `poisson` at their canonical links: a function, a string or a family object.
+#' @param weights,offset,subset As in [stats::glm()]: evaluated in `data`, then where the formula was written. Weights are
+#'   precisions (for `binomial`: numbers of trials), not counts of rows. For a stream `weights` and `offset` are names of columns, and `subset`
+#'   must be left out.
+#' @param na.action `na.omit`: rows with a missing value in a used column are left out and counted; `na.fail`: they are an error.
+#' @param contrasts A list named by factors, as in [stats::glm()]; `NULL`: `options("contrasts")`.
+#' @param start Coefficients to start from, or `NULL`.
+#' @param control A list: `threads` (2), `block` (rows of a learning block in updates, 1000), `epsilon` (stop when Newton's decrement
+#'   is below it, 1e-14), `maxit` (passes at most, 100).
+#' @returns A model of class `riffle_glm` and `riffle_model`.
+#'
+#' @details
+#' Levels of strings are found in a first pass, in C order whatever the session's collation, so the first of them is the reference. A factor of a
+#' data frame keeps its own order, as in `glm()`. A string with more than 1,000 levels is refused. For `binomial` the response is a
+#' logical, a number from 0 to 1, a factor or a string whose first level is failure.
+#'
+#' A column that is a combination of earlier ones has the coefficient `NA`, and a message names it. A level without an event, or with
+#' nothing but events, has no finite estimate: a warning of class `riffle_warning_separation` names it, and its standard error prints as `Inf`.
+#'
+#' Cross-products are accumulated in fixed cells of rows, so the result is the same to the last bit however the rows are cut into
+#' frames and on any number of threads.
+#'
+#' @section Errors:
+#' `riffle_error_argument` for a wrong argument, by name; `riffle_error_schema` when a column is not there; `riffle_error_data` for rows that cannot
+#' be learnt: none left, a response out of the family's range, one class only, negative weights, infinite values.
+#' @source Newton's method as in McCullagh and Nelder (1989), Generalized Linear Models, 2nd edition, chapter 2. Updates: Luo and Song (2020),
+#'   Renewable estimation and incremental inference in generalized linear models with streaming data sets, JRSS B 82.
+#' @seealso [predict.riffle_glm()], [summary.riffle_glm()], [update.riffle_glm()], [live_model()]
+#' @export
+#' @examples
+#' d <- sim_adclicks(5000, seed = 1)
+#' m <- stream_glm(click ~ device * daypart + position, d, family = binomial)
+#' m
+#' summary(m)
+#' head(predict(m, d, type = "response"))
+stream_glm <- function(formula, data, family = gaussian(), weights, offset, subset, na.action = na.omit, # nolint
+                       contrasts = NULL, start = NULL, control = list()) {
+  if (missing(data)) abort_argument("`data` must be given: a data frame or a stream.")
+  check_data(data)
+  family <- as_family(family)
+  control <- check_control(control)
+  na_action <- check_na_action(na.action)
+  plan <- parse_formula(formula, data_fields(data))
+  env <- environment(plan$terms)
+  calls <- list(
+    weights = if (!missing(weights)) substitute(weights),
+    offset = if (!missing(offset)) substitute(offset)
+  )
+  extras <- list(
+    weights = extra_column(calls$weights, data, env, "weights", "(weights)"),
+    offset = extra_column(calls$offset, data, env, "offset", "(offset)")
+  )
+  rows <- subset_rows(if (!missing(subset)) substitute(subset), data, env)
+  fit_glm(list(
+    call = match.call(), formula = formula, plan = plan, data = data, family = family, extras = Filter(Negate(is.null), extras),
+    calls = calls, subset = rows, na_action = na_action, contrasts = contrasts, start = start, control = control,
+    defaults = getOption("contrasts")
+  ))
+}
+
+# `cut`: rows of a frame; NULL for one frame. Only tests cut.
+fit_glm <- function(job, cut = NULL) {
+  rows <- learning_rows(job$plan, job$data, job$extras, job$subset, cut)
+  check_response_kind(job$plan, rows$kind, job$family)
+  recipe <- compile_recipe(
+    job$plan, rows$kind, find_levels(job$plan, rows), rows$ordered, rows$own, job$contrasts, job$defaults,
+    weight = job$extras$weights$name, offset = job$extras$offset$name
+  )
+  columns <- design_columns(recipe)
+  job$start <- check_start(job$start, columns$names)
+  fitted <- .Call(c_glm_fit, rows$frames, recipe, list(
+    family = family_codes[[job$family$family]], threads = job$control$threads, epsilon = job$control$epsilon,
+    maxit = job$control$maxit, start = job$start, fail = job$na_action == "na.fail"
+  ))
+  object <- structure(
+    list(
+      call = job$call, formula = stats::formula(job$plan$terms), terms = job$plan$terms, family = job$family, recipe = recipe,
+      contrasts = if (length(recipe$contrasts)) recipe$contrasts, xlevels = factor_levels(recipe, rows$kind),
+      weights_call = job$calls$weights, offset_call = job$calls$offset, na.action = job$na_action, control = job$control,
+      counts = fitted$counts, positions = frames_positions(rows$frames), batch_rows = fitted$counts$used
+    ),
+    class = c("riffle_glm", "riffle_model")
+  )
+  object <- set_state(object, fitted$state)
+  check_one_class(object)
+  say_fit(object)
+  object
+}
+
+# ---- arguments -----------------------------------------------------------------------------------------------------------------
+
+family_codes <- c(gaussian = 0L, binomial = 1L, poisson = 2L)
+canonical_links <- c(gaussian = "identity", binomial = "logit", poisson = "log")
+
+as_family <- function(family) {
+  given <- family
+  if (is.character(family) && length(family) == 1L && family %in% names(family_codes)) {
+    family <- get(family, envir = asNamespace("stats"), mode = "function")
+  }
+  if (is.function(family)) family <- tryCatch(family(), error = \(e) NULL)
+  if (inherits(family, "family") && family$family %in% names(family_codes)) {
+    if (family$link == canonical_links[[family$family]]) {
+      return(family)
+    }
+  }
+  found <- if (inherits(family, "family")) {
+    sprintf("%s(link = \"%s\")", family$family, family$link)
+  } else if (is.character(given) && length(given) == 1L) {
+    dQuote(given, FALSE)
+  } else {
+    describe(given)
+  }
+  abort_argument("`family` must be gaussian, binomial or poisson at its canonical link, not {found}.")
+}
+
+default_control <- list(threads = 2L, block = 1000L, epsilon = 1e-14, maxit = 100L)
+
+check_control <- function(control) {
+  if (!is.list(control)) abort_argument("`control` must be a list, not {describe(control)}.")
+  unknown <- setdiff(names(control), names(default_control))
+  if (length(unknown) || (length(control) && is.null(names(control)))) {
+    abort_argument(c(
+      "`control` must have names out of {.val {names(default_control)}}.",
+      i = if (length(unknown)) "{.val {unknown}} {?is/are} not among them."
+    ))
+  }
+  out <- utils::modifyList(default_control, control)
+  for (name in names(out)) {
+    x <- out[[name]]
+    if (!is.numeric(x) || length(x) != 1L || is.na(x) || x <= 0 || (name != "epsilon" && (x < 1 || x > 1e6))) {
+      abort_argument("`control${name}` must be one positive number, not {describe(x)}.")
+    }
+    if (name != "epsilon") out[[name]] <- as.integer(x)
+  }
+  out
+}
+
+check_na_action <- function(action) {
+  known <- c("na.omit", "na.exclude", "na.fail")
+  if (is.character(action) && length(action) == 1L && action %in% known) {
+    return(action)
+  }
+  for (name in known) {
+    if (identical(action, get(name, envir = asNamespace("stats")))) {
+      return(name)
+    }
+  }
+  abort_argument("`na.action` must be na.omit, na.exclude or na.fail.")
+}
+
+check_start <- function(start, names) {
+  if (is.null(start)) {
+    return(NULL)
+  }
+  if (!is.numeric(start) || length(start) != length(names) || !all(is.finite(start))) {
+    abort_argument("`start` must be {length(names)} finite numbers, one a coefficient, not {describe(start)}.")
+  }
+  as.double(start)
+}
+
+check_response_kind <- function(plan, kind, family) {
+  name <- plan$column[[plan$response]]
+  if (family$family != "binomial" && kind[[name]] %in% c("factor", "string")) {
+    abort_argument("The response `{name}` must be a number for the {family$family} family, not a {kind[[name]]}.")
+  }
+}
+
+check_one_class <- function(object) {
+  fit <- object$fit
+  if (object$family$family == "binomial" && (fit$events <= 0 || fit$events >= fit$sum_weight)) {
+    abort_kind("data", "The response `{object$recipe$response$name}` must have both classes; every row has {if (fit$events <= 0) 'failure' else 'success'}.")
+  }
+}
+
+# ---- the value -----------------------------------------------------------------------------------------------------------------
+
+factor_levels <- function(recipe, kind) {
+  is_factor <- vapply(recipe$variables, \(v) v$kind == "category" && !v$logical, NA)
+  found <- lapply(recipe$variables[is_factor], \(v) v$levels)
+  names(found) <- vapply(recipe$variables[is_factor], \(v) v$label, "")
+  if (length(found)) found
+}
+
+# The value that holds `state` (the learner's bytes) and what R shows of it.
+set_state <- function(object, state) {
+  result <- .Call(c_glm_result, state)
+  object$state <- state
+  object$coefficients <- stats::setNames(result$coef, design_columns(object$recipe)$names)
+  object$levels <- level_counts(object$recipe, result$level_rows, result$level_events)
+  object$fit <- result[!names(result) %in% c("coef", "level_rows", "level_events")]
+  object$version <- result$version
+  object
+}
+
+# Rows and events of every cell of the coded terms, from the counts that C keeps for the columns of the indicator space.
+level_counts <- function(recipe, rows, events) {
+  at <- as.integer(recipe$intercept)
+  cells <- lapply(recipe$terms, \(term) {
+    variables <- recipe$variables[term$variables]
+    category <- vapply(variables, \(v) v$kind == "category", NA)
+    n <- prod(vapply(variables[category], \(v) length(v$levels), 0L), 1L)
+    here <- at + seq_len(n)
+    at <<- at + n
+    if (!all(category)) {
+      return(NULL)
+    }
+    labels <- Map(\(v) v$levels, variables)
+    cell <- Reduce(\(first, next_one) as.vector(outer(first, next_one, paste, sep = ":")), labels)
+    data.frame(term = term$label, level = cell, rows = rows[here], events = events[here])
+  })
+  do.call(rbind, cells)
+}
+
+# ---- what a fit says -----------------------------------------------------------------------------------------------------------
+
+say_fit <- function(object) {
+  fit <- object$fit
+  aliased <- names(object$coefficients)[is.na(object$coefficients)]
+  if (length(aliased)) {
+    cli::cli_inform(
+      "{cli::qty(length(aliased))}Column{?s} {.val {aliased}} {?is/are} a combination of earlier columns: {?its/their} coefficient{?s} {?is/are} NA.",
+      class = c("riffle_message_aliased", "riffle_message")
+    )
+  }
+  warn_separation(object)
+  if (!fit$converged && !fit$separated) {
+    cli::cli_warn(
+      "The fit has not converged within {fit$passes} passes: raise `control$maxit`.",
+      class = c("riffle_warning_convergence", "riffle_warning")
+    )
+  }
+}
+
+# Cells that have no event, or nothing but events: the likelihood has no maximum there. A cell within a margin that is listed
+# already is not told again.
+separated_levels <- function(object) {
+  if (object$family$family == "gaussian" || is.null(object$levels)) {
+    return(NULL)
+  }
+  cells <- object$levels
+  full <- object$family$family == "binomial" & is.null(object$recipe$weight) & cells$events >= cells$rows
+  cells <- cells[cells$rows > 0 & (cells$events <= 0 | full), , drop = FALSE]
+  order <- lengths(strsplit(cells$term, ":", fixed = TRUE))
+  implied <- vapply(seq_len(nrow(cells)), \(i) {
+    mine <- paste(strsplit(cells$term[[i]], ":", fixed = TRUE)[[1L]], strsplit(cells$level[[i]], ":", fixed = TRUE)[[1L]])
+    any(vapply(which(order < order[[i]]), \(j) {
+      other <- paste(strsplit(cells$term[[j]], ":", fixed = TRUE)[[1L]], strsplit(cells$level[[j]], ":", fixed = TRUE)[[1L]])
+      all(other %in% mine)
+    }, NA))
+  }, NA)
+  cells <- cells[!implied, , drop = FALSE]
+  rownames(cells) <- NULL
+  cells
+}
+
+warn_separation <- function(object) {
+  cells <- separated_levels(object)
+  if (!object$fit$separated && !NROW(cells)) {
+    return(invisible())
+  }
+  shown <- utils::head(cells, 5L)
+  lines <- if (NROW(cells)) {
+    sprintf("%s '%s': %s rows, %s events", shown$term, shown$level, big(shown$rows), big(shown$events))
+  } else {
+    sprintf("column '%s'", utils::head(names(which(is.infinite(standard_errors(object)))), 5L))
+  }
+  more <- NROW(cells) - NROW(shown)
+  cli::cli_warn(
+    c(
+      "Some coefficients have no finite estimate: fitted {if (object$family$family == 'poisson') 'means' else 'probabilities'} reach the border.",
+      stats::setNames(lines, rep("*", length(lines))),
+      if (more > 0L) c("*" = "and {more} more"),
+      i = "Their standard errors print as Inf. Drop or join such levels, or collect more rows."
+    ),
+    class = c("riffle_warning_separation", "riffle_warning"), levels = cells
+  )
+}

@@ -1,0 +1,256 @@
+# What every learner's R side shares: which rows it learns from or scores, the levels they have, the recipe over them. Rows travel as
+# frames in memory behind a handle (df_frames(), stream_frames()); nothing here does arithmetic on them.
+
+# ---- sources of rows -----------------------------------------------------------------------------------------------------------
+
+is_stream <- function(data) inherits(data, "riffle_stream")
+
+check_data <- function(data, arg = "data") {
+  if (is.function(data) || inherits(data, "family")) {
+    abort_argument("`{arg}` is a family: name it, as in `family = binomial`.")
+  }
+  if (!is.data.frame(data) && !is_stream(data)) {
+    abort_argument("`{arg}` must be a data frame or a stream, not {describe(data)}.")
+  }
+}
+
+# Names that `.` stands for: metadata (a leading dot) and raw columns are left out.
+data_fields <- function(data) {
+  raw <- if (is_stream(data)) {
+    stream_types(data) == "raw"
+  } else {
+    vapply(data, \(x) is.raw(x) || is.list(x), NA)
+  }
+  fields <- names(data)[!raw]
+  fields[!startsWith(fields, ".")]
+}
+
+stream_types <- function(x) stats::setNames(x$schema$type, x$schema$name)
+
+column_kind <- function(x, name) {
+  if (is.null(dim(x))) {
+    if (is.factor(x)) {
+      return("factor")
+    }
+    if (is.character(x)) {
+      return("string")
+    }
+    if (is.logical(x)) {
+      return("logical")
+    }
+    if (is.numeric(x) || inherits(x, c("Date", "POSIXct", "difftime", "integer64"))) {
+      return("number")
+    }
+  }
+  abort_argument("`{name}` must be a number, a factor, a string or a logical, not {describe(x)}.")
+}
+
+stream_kind <- function(type, name) {
+  switch(type,
+    factor = "factor",
+    string = "string",
+    logical = "logical",
+    raw = abort_argument("`{name}` must be a number, a factor, a string or a logical, not raw."),
+    "number"
+  )
+}
+
+# The columns of a data frame that a plan uses, as a list. A name that is not a column may be a variable of the formula's
+# environment when `env` is given: its values are taken now.
+frame_columns <- function(data, names, env = NULL, arg = "data") {
+  columns <- lapply(stats::setNames(nm = names), \(name) {
+    if (name %in% base::names(data)) {
+      return(data[[name]])
+    }
+    value <- if (is.null(env)) NULL else get0(name, envir = env)
+    if (is.null(value) || is.function(value)) {
+      abort_kind("schema", c(
+        "`{arg}` has no column `{name}`, which the formula uses.",
+        i = "It has {.val {base::names(data)}}."
+      ))
+    }
+    if (length(value) != nrow(data)) {
+      abort_argument(
+        "`{name}` is not a column of `{arg}`, and as a variable it must have {nrow(data)} values, not {length(value)}."
+      )
+    }
+    value
+  })
+  columns
+}
+
+# `weights` and `offset` as in glm(): evaluated in the data, then where the formula was written. A plain column name stays a
+# name, so that update() finds it in new rows; anything else becomes the column `into`.
+extra_column <- function(expr, data, env, arg, into) {
+  if (is.null(expr)) {
+    return(NULL)
+  }
+  if (is.symbol(expr) && as.character(expr) %in% names(data)) {
+    return(list(name = as.character(expr), value = NULL))
+  }
+  if (is_stream(data)) {
+    abort_argument("`{arg}` must be a column of the stream, not `{deparse1(expr)}`.")
+  }
+  value <- eval(expr, data, env)
+  if (is.null(value)) {
+    return(NULL)
+  }
+  if (!is.numeric(value) || !is.null(dim(value))) {
+    abort_argument("`{arg}` must be a numeric vector, not {describe(value)}.")
+  }
+  if (length(value) != nrow(data)) {
+    abort_argument("`{arg}` must have {nrow(data)} values, one a row, not {length(value)}.")
+  }
+  list(name = into, value = as.double(value))
+}
+
+subset_rows <- function(expr, data, env) {
+  if (is.null(expr)) {
+    return(NULL)
+  }
+  if (is_stream(data)) {
+    abort_argument("`subset` must be left out for a stream: it is evaluated in a data frame.")
+  }
+  rows <- eval(expr, data, env)
+  if (is.null(rows)) {
+    return(NULL)
+  }
+  if (is.logical(rows)) rows <- rows & !is.na(rows)
+  if (!is.logical(rows) && !is.numeric(rows)) {
+    abort_argument("`subset` must be logical or row numbers, not {describe(rows)}.")
+  }
+  seq_len(nrow(data))[rows]
+}
+
+# Everything that a fit needs to know of its rows: kinds of the columns, contrasts that factors bring along, and the frames.
+# `cut`: rows of a frame, for tests; NULL: one frame.
+learning_rows <- function(plan, data, extras, subset = NULL, cut = NULL) {
+  if (is_stream(data)) {
+    return(stream_rows(plan, data, extras))
+  }
+  columns <- frame_columns(data, plan$used, environment(plan$terms))
+  kind <- vapply(names(columns), \(name) column_kind(columns[[name]], name), "")
+  for (extra in extras) {
+    value <- extra$value
+    if (is.null(value)) {
+      value <- data[[extra$name]]
+      if (!is.numeric(value)) {
+        abort_argument("`{extra$name}` must be numeric to be {extra$what}, not {describe(value)}.")
+      }
+    }
+    columns[[extra$name]] <- value
+  }
+  if (!is.null(subset)) columns <- lapply(columns, \(x) x[subset])
+  rows <- as_columns(columns, if (is.null(subset)) nrow(data) else length(subset))
+  check_offsets(plan, kind)
+  list(
+    kind = kind, columns = rows, used = names(rows), frames = cut_frames(rows, cut),
+    own = lapply(Filter(is.factor, columns), \(f) attr(f, "contrasts")),
+    ordered = names(Filter(is.ordered, columns))
+  )
+}
+
+check_offsets <- function(plan, kind) {
+  odd <- plan$offset[kind[plan$offset] != "number"]
+  if (length(odd)) {
+    abort_argument("The offset `{odd[[1L]]}` must be a number, not a {kind[[odd[[1L]]]]}.")
+  }
+}
+
+stream_rows <- function(plan, data, extras) {
+  types <- stream_types(data)
+  unknown <- setdiff(plan$used, names(types))
+  if (length(unknown)) {
+    abort_kind("schema", c(
+      "The stream has no field {.val {unknown}}, which the formula uses.",
+      i = "Its fields are {.val {names(types)}}; a variable of the session cannot stand for a column of a stream."
+    ))
+  }
+  kind <- vapply(plan$used, \(name) stream_kind(types[[name]], name), "")
+  fields <- unique(c(plan$used, vapply(extras, \(extra) extra$name, "")))
+  check_offsets(plan, kind)
+  list(
+    kind = kind, columns = NULL, used = fields, frames = stream_frames(data, fields),
+    own = list(), ordered = character()
+  )
+}
+
+# A list of columns as a data frame, without any of data.frame()'s conversions.
+as_columns <- function(columns, n) {
+  structure(columns, class = "data.frame", row.names = .set_row_names(n))
+}
+
+cut_frames <- function(rows, cut) {
+  if (is.null(cut)) {
+    return(df_frames(rows))
+  }
+  starts <- seq(1L, max(1L, nrow(rows)), by = cut)
+  pieces <- lapply(starts, \(from) rows[seq_len(nrow(rows)) >= from & seq_len(nrow(rows)) < from + cut, , drop = FALSE])
+  .Call(c_frames_join, lapply(pieces, df_frames))
+}
+
+# ---- levels --------------------------------------------------------------------------------------------------------------------
+
+max_levels <- 1000L
+
+# The levels of every category that occur in complete rows: a factor of a data frame keeps its own order, all others are in C
+# order, whatever the session's collation.
+find_levels <- function(plan, rows) {
+  category <- plan$used[rows$kind[plan$used] %in% c("factor", "string")]
+  found <- .Call(c_frames_levels, rows$frames, rows$used, category, max_levels)
+  levels <- stats::setNames(found, category)
+  for (name in category) {
+    if (is.null(levels[[name]])) {
+      abort_argument(c(
+        "`{name}` has more than {big(max_levels)} levels, too many for a factor.",
+        i = "Declare fewer levels, or drop it from the formula."
+      ))
+    }
+    own <- base::levels(rows$columns[[name]])
+    if (!is.null(own)) levels[[name]] <- own[own %in% levels[[name]]]
+  }
+  logical <- names(rows$kind)[rows$kind == "logical"]
+  levels[logical] <- rep(list(c("FALSE", "TRUE")), length(logical))
+  levels
+}
+
+# ---- rows for a model that is there --------------------------------------------------------------------------------------------
+
+# The frames of new rows: the columns that scoring or learning need, by name, and weights and offset that are expressions.
+new_rows <- function(object, newdata, what, cut = NULL) {
+  check_data(newdata, "newdata")
+  needed <- recipe_columns(object, what)
+  if (is_stream(newdata)) {
+    return(stream_frames(newdata, needed))
+  }
+  env <- environment(object$terms)
+  given <- list("(weights)" = object$weights_call, "(offset)" = object$offset_call)
+  made <- lapply(intersect(needed, names(given)), \(name) {
+    arg <- if (name == "(weights)") "weights" else "offset"
+    extra_column(given[[name]], newdata, env, arg, name)
+  })
+  plain <- setdiff(needed, names(given))
+  columns <- frame_columns(newdata, plain, arg = "newdata")
+  for (extra in made) columns[[extra$name]] <- extra$value
+  cut_frames(as_columns(columns, nrow(newdata)), cut)
+}
+
+# `unseen` and `na.action` as C knows them.
+unseen_codes <- c(error = 0L, na = 1L, reference = 2L)
+
+warn_unseen <- function(counts, unseen) {
+  if (counts$unseen > 0 && unseen != "error") {
+    what <- if (unseen == "na") "the prediction is NA" else "the first level stands for them"
+    cli::cli_warn(
+      "{big(counts$unseen)} row{?s} {?has/have} a level that the model has not seen (the first: {counts$first_unseen}): {what}.",
+      class = c("riffle_warning_unseen", "riffle_warning")
+    )
+  }
+}
+
+abort_keeps_no_rows <- function(verb, example) {
+  abort_argument(c(
+    "`newdata` must be given: the model keeps no rows.",
+    i = "Use {.code {verb}({example}, newdata)}."
+  ))
+}

@@ -1,0 +1,415 @@
+/* Fitting, scoring and updating value models: each entry makes its objects in a bench, a
+ * handle that owns them, and closes it when the result is made. */
+#include "r_model.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+enum { CHUNK = 65536 }; /* rows between two looks at Ctrl-C */
+
+/* ---- the bench ---- */
+
+static void release_bench(void *p) {
+  struct r_bench *b = p;
+  rfl_pool_release(b->pool);
+  rfl_workspace_release(b->ws);
+  rfl_gather_release(b->pending);
+  if (b->state) rfl_glm.release(b->state);
+  rfl_recipe_release(b->recipe);
+  rfl_levels_free(b->levels, b->n_levels);
+  rfl_buf_release(&b->bytes);
+  rfl_free(b);
+}
+static const struct r_type bench_type = {"a model's workbench", release_bench, R_MEMORY};
+
+SEXP r_bench_new(struct r_bench **gives) {
+  SEXP handle = PROTECT(r_handle_new(&bench_type, R_NilValue));
+  struct r_bench *b = rfl_alloc(1, sizeof *b);
+  struct rfl_err err = {0};
+  if (b)
+    r_handle_fill(handle, b);
+  else
+    r_finish(rfl_no_memory(&err), &err);
+  *gives = b;
+  UNPROTECT(1);
+  return handle;
+}
+
+/* ---- states and counts as R values ---- */
+
+enum rfl_code r_state_read(SEXP raw, struct rfl_state **gives, struct rfl_err *err) {
+  if (TYPEOF(raw) != RAWSXP)
+    return rfl_fail(err, RFL_EMODEL, "The model's state is not a raw vector.");
+  struct rfl_bytes bytes = {RAW_RO(raw), (size_t)Rf_xlength(raw)};
+  return rfl_glm.read(bytes, gives, err);
+}
+
+SEXP r_state_write(struct r_bench *b, const struct rfl_state *state) {
+  struct rfl_err err = {0};
+  rfl_buf_clear(&b->bytes);
+  rfl_glm.write(state, &b->bytes);
+  r_finish(rfl_buf_check(&b->bytes, &err), &err);
+  SEXP raw = Rf_allocVector(RAWSXP, (R_xlen_t)b->bytes.n);
+  memcpy(RAW(raw), b->bytes.p, b->bytes.n);
+  return raw;
+}
+
+SEXP r_counts(const struct rfl_count *c) {
+  const char *names[] = {"rows",        "used",         "missing", "unseen",
+                         "zero_weight", "first_unseen", ""};
+  SEXP list = PROTECT(Rf_mkNamed(VECSXP, names));
+  SET_VECTOR_ELT(list, 0, Rf_ScalarReal((double)c->rows));
+  SET_VECTOR_ELT(list, 1, Rf_ScalarReal((double)c->used));
+  SET_VECTOR_ELT(list, 2, Rf_ScalarReal((double)c->missing));
+  SET_VECTOR_ELT(list, 3, Rf_ScalarReal((double)c->unseen));
+  SET_VECTOR_ELT(list, 4, Rf_ScalarReal((double)c->zero_weight));
+  SET_VECTOR_ELT(list, 5, r_from_text(c->first_unseen));
+  UNPROTECT(1);
+  return list;
+}
+
+/* ---- frames ---- */
+
+SEXP ffi_frames_join(SEXP handles) {
+  struct r_frames *to = NULL;
+  SEXP joined = PROTECT(r_frames_new(handles, &to));
+  struct rfl_err err = {0};
+  enum rfl_code code = RFL_OK;
+  for (R_xlen_t i = 0; i < Rf_xlength(handles); i++) {
+    const struct r_frames *from = r_frames_get(VECTOR_ELT(handles, i));
+    for (size_t k = 0; !code && k < from->n; k++) {
+      struct rfl_frame *frame = rfl_frame_keep(from->frame[k]);
+      code = r_frames_add(to, frame, &err);
+      if (code) rfl_frame_release(frame);
+    }
+  }
+  r_finish(code, &err);
+  UNPROTECT(1);
+  return joined;
+}
+
+static SEXP level_texts(const struct rfl_levels *levels) {
+  if (levels->over) return R_NilValue;
+  SEXP texts = PROTECT(Rf_allocVector(STRSXP, levels->n));
+  for (int32_t k = 0; k < levels->n; k++) {
+    const char *text = rfl_levels_text(levels, k);
+    SET_STRING_ELT(texts, k, r_from_bytes(text, strlen(text)));
+  }
+  UNPROTECT(1);
+  return texts;
+}
+
+/* A list: the levels of each category, or NULL for a string with more than `limit`. */
+SEXP ffi_frames_levels(SEXP frames, SEXP used, SEXP category, SEXP limit) {
+  const struct r_frames *in = r_frames_get(frames);
+  struct rfl_levels_spec spec = {.used = r_texts(used),
+                                 .n_used = (size_t)Rf_xlength(used),
+                                 .category = r_texts(category),
+                                 .n = (size_t)Rf_xlength(category),
+                                 .limit = (int32_t)r_number(limit)};
+  struct r_bench *b;
+  SEXP bench = PROTECT(r_bench_new(&b));
+  struct rfl_err err = {0};
+  b->n_levels = spec.n;
+  r_finish(rfl_levels_find(in->frame, in->n, &spec, &b->levels, &err), &err);
+  SEXP list = PROTECT(Rf_allocVector(VECSXP, (R_xlen_t)spec.n));
+  for (size_t k = 0; k < spec.n; k++)
+    SET_VECTOR_ELT(list, (R_xlen_t)k, level_texts(&b->levels[k]));
+  r_handle_close(bench);
+  UNPROTECT(2);
+  return list;
+}
+
+/* ---- fit ---- */
+
+static bool fit_goes_on(void *data, int pass, double done) {
+  (void)pass;
+  (void)done;
+  return r_go_on(data);
+}
+
+static void read_options(SEXP from, struct rfl_glm_options *to) {
+  to->family = (enum rfl_family)r_number(r_get(from, "family"));
+  to->tolerance = r_number(r_get(from, "epsilon"));
+  to->max_passes = (int32_t)r_number(r_get(from, "maxit"));
+  SEXP start = r_get(from, "start");
+  to->start = Rf_isNull(start) ? NULL : REAL_RO(start);
+}
+
+static enum rfl_code check_report(const struct rfl_fit_report *report, bool fail,
+                                  struct rfl_err *err) {
+  if (fail && report->count.missing)
+    return rfl_fail(err, RFL_EDATA, "%llu rows have a missing value.",
+                    (unsigned long long)report->count.missing);
+  return RFL_OK;
+}
+
+SEXP ffi_glm_fit(SEXP frames, SEXP recipe, SEXP options) {
+  const struct r_frames *in = r_frames_get(frames);
+  struct rfl_glm_options o = {0};
+  read_options(options, &o);
+  bool fail = r_flag(r_get(options, "fail"));
+  int threads = (int)r_number(r_get(options, "threads"));
+  struct r_bench *b;
+  SEXP bench = PROTECT(r_bench_new(&b));
+  struct rfl_err err = {0};
+  enum rfl_code code = r_recipe_make(recipe, &b->recipe, &err);
+  if (!code && threads > 1) code = rfl_pool_new(threads, &b->pool, &err);
+  struct rfl_fit_input input = {.frame = in->frame, .n_frames = in->n};
+  struct rfl_fit_job job = {.pool = b->pool, .go_on = fit_goes_on, .warm = 0.05};
+  struct rfl_fit_report report = {0};
+  if (!code)
+    code = rfl_fit(&rfl_glm, &o.base, b->recipe, &input, &job, &b->state, &report, &err);
+  if (!code) code = check_report(&report, fail, &err);
+  r_finish(code, &err);
+  const char *names[] = {"state", "counts", ""};
+  SEXP out = PROTECT(Rf_mkNamed(VECSXP, names));
+  SET_VECTOR_ELT(out, 0, r_state_write(b, b->state));
+  SET_VECTOR_ELT(out, 1, r_counts(&report.count));
+  r_handle_close(bench);
+  UNPROTECT(2);
+  return out;
+}
+
+/* ---- what a state tells ---- */
+
+static SEXP copy_doubles(const double *x, size_t n) {
+  SEXP out = Rf_allocVector(REALSXP, (R_xlen_t)n);
+  for (size_t i = 0; i < n; i++) REAL(out)[i] = ISNAN(x[i]) ? NA_REAL : x[i];
+  return out;
+}
+
+static void put_number(SEXP list, int *at, double x) {
+  SET_VECTOR_ELT(list, (*at)++, Rf_ScalarReal(ISNAN(x) ? NA_REAL : x));
+}
+static void put_flag(SEXP list, int *at, bool x) {
+  SET_VECTOR_ELT(list, (*at)++, Rf_ScalarLogical(x));
+}
+
+static SEXP result_list(const struct rfl_glm_result *r) {
+  const char *names[] = {
+      "coef",     "level_rows",    "level_events", "rank",        "dispersion",
+      "deviance", "null_deviance", "loglik",       "aic",         "n",
+      "n_zero",   "sum_weight",    "events",       "effective_n", "passes",
+      "version",  "converged",     "separated",    "identified",  "double_double",
+      ""};
+  SEXP list = PROTECT(Rf_mkNamed(VECSXP, names));
+  SET_VECTOR_ELT(list, 0, copy_doubles(r->coef, (size_t)r->n_x));
+  int at = 3;
+  const double number[] = {
+      r->rank,        r->dispersion, r->deviance,       r->null_deviance, r->loglik,
+      r->aic,         r->n,          r->n_zero,         r->sum_weight,    r->events,
+      r->effective_n, r->passes,     (double)r->version};
+  for (size_t i = 0; i < sizeof number / sizeof *number; i++)
+    put_number(list, &at, number[i]);
+  const bool flag[] = {r->converged, r->separated, r->identified, r->double_double};
+  for (size_t i = 0; i < sizeof flag / sizeof *flag; i++) put_flag(list, &at, flag[i]);
+  UNPROTECT(1);
+  return list;
+}
+
+SEXP ffi_glm_result(SEXP state) {
+  struct r_bench *b;
+  SEXP bench = PROTECT(r_bench_new(&b));
+  struct rfl_err err = {0};
+  struct rfl_glm_result result;
+  enum rfl_code code = r_state_read(state, &b->state, &err);
+  if (!code) code = rfl_glm_result(b->state, &result, &err);
+  r_finish(code, &err);
+  SEXP list = PROTECT(result_list(&result));
+  R_xlen_t n_z = rfl_glm.layout(b->state)->n_z;
+  SET_VECTOR_ELT(list, 1, Rf_allocVector(REALSXP, n_z));
+  SET_VECTOR_ELT(list, 2, Rf_allocVector(REALSXP, n_z));
+  code = rfl_glm_level_counts(b->state, REAL(VECTOR_ELT(list, 1)),
+                              REAL(VECTOR_ELT(list, 2)), &err);
+  r_finish(code, &err);
+  r_handle_close(bench);
+  UNPROTECT(2);
+  return list;
+}
+
+SEXP ffi_glm_vcov(SEXP state) {
+  struct r_bench *b;
+  SEXP bench = PROTECT(r_bench_new(&b));
+  struct rfl_err err = {0};
+  struct rfl_glm_result r;
+  enum rfl_code code = r_state_read(state, &b->state, &err);
+  if (!code) code = rfl_glm_result(b->state, &r, &err);
+  r_finish(code, &err);
+  SEXP v = PROTECT(Rf_allocMatrix(REALSXP, r.n_x, r.n_x));
+  size_t n = (size_t)r.n_x * (size_t)r.n_x;
+  for (size_t i = 0; i < n; i++) REAL(v)[i] = ISNAN(r.vcov[i]) ? NA_REAL : r.vcov[i];
+  r_handle_close(bench);
+  UNPROTECT(2);
+  return v;
+}
+
+/* ---- score ---- */
+
+static double count_rows(const struct r_frames *in) {
+  double n = 0;
+  for (size_t k = 0; k < in->n; k++) n += in->frame[k]->n_rows;
+  return n;
+}
+
+struct scoring { /* scores of several columns, as one vector, column by column */
+  double *out, *chunk;
+  size_t n, done; /* rows in all, rows scored */
+  uint32_t width;
+  int what;
+};
+
+static enum rfl_code score_frame(const struct r_bench *b, struct rfl_frame *frame,
+                                 struct scoring *s, struct rfl_err *err) {
+  for (uint32_t row = 0; row < frame->n_rows; row += CHUNK) {
+    if (!r_go_on(NULL)) return RFL_EHOST;
+    uint32_t left = frame->n_rows - row;
+    struct rfl_rows rows = {.frame = frame, .row = row, .n = left < CHUNK ? left : CHUNK};
+    RFL_TRY(rfl_score_rows(&rfl_glm, b->state, b->recipe, b->ws, &rows, s->what, s->chunk,
+                           err));
+    for (uint32_t c = 0; c < s->width; c++)
+      memcpy(s->out + c * s->n + s->done, s->chunk + (size_t)c * rows.n,
+             rows.n * sizeof *s->out);
+    s->done += rows.n;
+  }
+  return RFL_OK;
+}
+
+SEXP ffi_glm_score(SEXP state, SEXP recipe, SEXP frames, SEXP what, SEXP unseen) {
+  const struct r_frames *in = r_frames_get(frames);
+  struct r_bench *b;
+  SEXP bench = PROTECT(r_bench_new(&b));
+  struct rfl_err err = {0};
+  enum rfl_code code = r_recipe_make(recipe, &b->recipe, &err);
+  if (!code) code = r_state_read(state, &b->state, &err);
+  if (!code)
+    code = rfl_workspace_new(b->recipe, RFL_FOR_SCORING,
+                             (enum rfl_unseen)r_number(unseen), &b->ws, &err);
+  r_finish(code, &err);
+  struct scoring s = {.n = (size_t)count_rows(in), .what = (int)r_number(what)};
+  s.width = rfl_glm.width(b->state, s.what);
+  const char *names[] = {"scores", "counts", ""};
+  SEXP out = PROTECT(Rf_mkNamed(VECSXP, names));
+  SET_VECTOR_ELT(out, 0, Rf_allocVector(REALSXP, (R_xlen_t)(s.n * s.width)));
+  s.out = REAL(VECTOR_ELT(out, 0));
+  s.chunk = r_scratch((size_t)s.width * (s.n < CHUNK ? s.n : CHUNK), sizeof *s.chunk);
+  for (size_t k = 0; !code && k < in->n; k++)
+    code = score_frame(b, in->frame[k], &s, &err);
+  r_finish(code, &err);
+  SET_VECTOR_ELT(out, 1, r_counts(rfl_workspace_count(b->ws)));
+  r_handle_close(bench);
+  UNPROTECT(2);
+  return out;
+}
+
+/* ---- the model matrix ---- */
+
+struct matrix { /* n used rows by p columns; x NULL: only counting */
+  double *x, *chunk;
+  int *row;
+  size_t n, p, done, before; /* before: rows of the frames so far */
+};
+
+static enum rfl_code expand_frame(const struct r_bench *b, struct rfl_frame *frame,
+                                  struct matrix *m, struct rfl_err *err) {
+  const struct rfl_layout *layout = rfl_recipe_layout(b->recipe);
+  for (uint32_t at = 0; at < frame->n_rows; at += CHUNK) {
+    if (!r_go_on(NULL)) return RFL_EHOST;
+    uint32_t left = frame->n_rows - at;
+    struct rfl_rows rows = {.frame = frame, .row = at, .n = left < CHUNK ? left : CHUNK};
+    struct rfl_block block = {0};
+    RFL_TRY(rfl_recipe_apply(b->recipe, &rows, b->ws, &block, err));
+    if (m->x) {
+      rfl_design_expand(layout, &block, m->chunk);
+      for (size_t j = 0; j < m->p; j++)
+        memcpy(m->x + j * m->n + m->done, m->chunk + j * block.n, block.n * sizeof *m->x);
+      for (size_t i = 0; i < block.n; i++)
+        m->row[m->done + i] = (int)(m->before + (block.row ? block.row[i] : at + i) + 1);
+    }
+    m->done += block.n;
+  }
+  m->before += frame->n_rows;
+  return RFL_OK;
+}
+
+static enum rfl_code expand_all(const struct r_bench *b, const struct r_frames *in,
+                                struct matrix *m, struct rfl_err *err) {
+  m->done = m->before = 0;
+  for (size_t k = 0; k < in->n; k++) RFL_TRY(expand_frame(b, in->frame[k], m, err));
+  return RFL_OK;
+}
+
+/* list(x =, row = row numbers of the complete rows, n = rows in all, counts =). */
+SEXP ffi_recipe_matrix(SEXP recipe, SEXP frames, SEXP unseen) {
+  const struct r_frames *in = r_frames_get(frames);
+  enum rfl_unseen policy = (enum rfl_unseen)r_number(unseen);
+  struct r_bench *b;
+  SEXP bench = PROTECT(r_bench_new(&b));
+  struct rfl_err err = {0};
+  struct matrix m = {0};
+  enum rfl_code code = r_recipe_make(recipe, &b->recipe, &err);
+  if (!code) code = rfl_workspace_new(b->recipe, RFL_FOR_SCORING, policy, &b->ws, &err);
+  if (!code) code = expand_all(b, in, &m, &err);
+  r_finish(code, &err);
+  struct rfl_count counts = *rfl_workspace_count(b->ws);
+  const char *names[] = {"x", "row", "n", "counts", ""};
+  SEXP out = PROTECT(Rf_mkNamed(VECSXP, names));
+  m.n = m.done;
+  m.p = (size_t)rfl_recipe_layout(b->recipe)->n_x;
+  SET_VECTOR_ELT(out, 0, Rf_allocMatrix(REALSXP, (int)m.n, (int)m.p));
+  SET_VECTOR_ELT(out, 1, Rf_allocVector(INTSXP, (R_xlen_t)m.n));
+  SET_VECTOR_ELT(out, 2, Rf_ScalarReal(count_rows(in)));
+  SET_VECTOR_ELT(out, 3, r_counts(&counts));
+  m.x = REAL(VECTOR_ELT(out, 0));
+  m.row = INTEGER(VECTOR_ELT(out, 1));
+  m.chunk = r_scratch(m.p * (m.n < CHUNK ? m.n : CHUNK), sizeof *m.chunk);
+  r_finish(expand_all(b, in, &m, &err), &err);
+  r_handle_close(bench);
+  UNPROTECT(2);
+  return out;
+}
+
+/* ---- update ---- */
+
+static enum rfl_code learn_frame(struct r_bench *b, struct rfl_frame *frame, bool last,
+                                 uint64_t *versions, struct rfl_err *err) {
+  uint32_t row = 0;
+  do {
+    if (!r_go_on(NULL)) return RFL_EHOST;
+    uint32_t left = frame->n_rows - row, n = left < CHUNK ? left : CHUNK;
+    struct rfl_rows rows = {.frame = frame, .row = row, .n = n};
+    struct rfl_block block = {0};
+    RFL_TRY(rfl_recipe_apply(b->recipe, &rows, b->ws, &block, err));
+    row += n;
+    bool flush = last && row == frame->n_rows;
+    RFL_TRY(
+        rfl_learn_rows(&rfl_glm, b->state, &block, b->pending, 1, flush, versions, err));
+  } while (row < frame->n_rows);
+  return RFL_OK;
+}
+
+SEXP ffi_glm_learn(SEXP state, SEXP recipe, SEXP frames, SEXP options) {
+  const struct r_frames *in = r_frames_get(frames);
+  uint32_t cell = (uint32_t)r_number(r_get(options, "block"));
+  enum rfl_unseen unseen = (enum rfl_unseen)r_number(r_get(options, "unseen"));
+  struct r_bench *b;
+  SEXP bench = PROTECT(r_bench_new(&b));
+  struct rfl_err err = {0};
+  enum rfl_code code = r_recipe_make(recipe, &b->recipe, &err);
+  if (!code) code = r_state_read(state, &b->state, &err);
+  if (!code) code = rfl_workspace_new(b->recipe, RFL_FOR_LEARNING, unseen, &b->ws, &err);
+  if (!code)
+    code = rfl_gather_new(rfl_recipe_layout(b->recipe), cell, 0, &b->pending, &err);
+  uint64_t versions = 0;
+  for (size_t k = 0; !code && k < in->n; k++)
+    code = learn_frame(b, in->frame[k], k + 1 == in->n, &versions, &err);
+  r_finish(code, &err);
+  const char *names[] = {"state", "counts", ""};
+  SEXP out = PROTECT(Rf_mkNamed(VECSXP, names));
+  SET_VECTOR_ELT(out, 0, r_state_write(b, b->state));
+  SET_VECTOR_ELT(out, 1, r_counts(rfl_workspace_count(b->ws)));
+  r_handle_close(bench);
+  UNPROTECT(2);
+  return out;
+}

@@ -1,0 +1,48 @@
+/* What the glue's files of models offer each other: reading a recipe's plain list, and a
+ * bench: a handle that owns whatever an entry makes on its way, so that nothing leaks
+ * when R jumps.
+ *
+ *     struct r_bench *b;
+ *     SEXP handle = PROTECT(r_bench_new(&b));
+ *     code = r_recipe_make(list, &b->recipe, &err);
+ *     r_finish(code, &err);
+ *     ... make the result out of b ...
+ *     r_handle_close(handle);
+ */
+#ifndef RFL_R_MODEL_H
+#define RFL_R_MODEL_H
+#include "design/levels.h"
+#include "design/recipe.h"
+#include "glue.h"
+#include "learn/glm.h"
+#include "num/gather.h"
+#include "stream/fit.h"
+#include "stream/live.h"
+
+struct r_bench { /* all of it is released with the handle */
+  struct rfl_recipe *recipe;
+  struct rfl_state *state;
+  struct rfl_workspace *ws;
+  struct rfl_gather *pending;
+  struct rfl_pool *pool;
+  struct rfl_buf bytes;
+  struct rfl_levels *levels;
+  size_t n_levels;
+};
+SEXP r_bench_new(struct r_bench **gives);
+
+/* The recipe that compile_recipe() of R describes. Reading the list may raise: so only
+ * with everything held in handles. */
+enum rfl_code r_recipe_make(SEXP list, struct rfl_recipe **gives,
+                            struct rfl_err *) RFL_CHECKED;
+/* A state out of a raw vector. */
+enum rfl_code r_state_read(SEXP raw, struct rfl_state **gives,
+                           struct rfl_err *) RFL_CHECKED;
+/* A raw vector out of a state, by way of b->bytes. */
+SEXP r_state_write(struct r_bench *b, const struct rfl_state *);
+SEXP r_counts(const struct rfl_count *); /* a named list */
+
+/* The live model behind a handle, borrowed; raises when it is from another session. */
+struct rfl_live *r_live_get(SEXP handle);
+
+#endif

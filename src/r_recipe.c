@@ -1,0 +1,79 @@
+/* A recipe's plain list (see R/formula.R) as the struct that the core compiles.
+ * Everything here lies in scratch memory of the call, so a jump of R leaves nothing
+ * behind. */
+#include "r_model.h"
+
+static int length_of(SEXP x) { return (int)Rf_xlength(x); }
+
+static void read_variable(SEXP from, struct rfl_variable *to) {
+  to->name = r_string(r_get(from, "name"));
+  SEXP levels = r_get(from, "levels");
+  to->kind = Rf_isNull(levels) ? RFL_NUMBER : RFL_CATEGORY;
+  if (to->kind == RFL_NUMBER) return;
+  to->logical = r_flag(r_get(from, "logical"));
+  to->level = r_texts(levels);
+  to->n_levels = length_of(levels);
+}
+
+static void read_coding(SEXP from, struct rfl_coding *to) {
+  if (Rf_isNull(from)) return; /* a number */
+  SEXP select = r_get(from, "select"), matrix = r_get(from, "matrix");
+  to->columns = length_of(r_get(from, "names"));
+  if (Rf_isNull(matrix)) {
+    to->levels = length_of(select);
+    to->select = INTEGER(select);
+  } else {
+    to->levels = length_of(matrix) / (to->columns ? to->columns : 1);
+    to->matrix = REAL(matrix);
+  }
+}
+
+static void read_term(SEXP from, struct rfl_term_spec *to) {
+  SEXP variables = r_get(from, "variables"), codings = r_get(from, "codings");
+  to->n = (size_t)Rf_xlength(variables);
+  int32_t *variable = r_scratch(to->n, sizeof *variable);
+  struct rfl_coding *coding = r_scratch(to->n, sizeof *coding);
+  for (size_t i = 0; i < to->n; i++) {
+    variable[i] = INTEGER_RO(variables)[i] - 1;
+    read_coding(VECTOR_ELT(codings, (R_xlen_t)i), &coding[i]);
+  }
+  to->variable = variable;
+  to->coding = coding;
+}
+
+static void read_response(SEXP from, struct rfl_recipe_spec *to) {
+  to->response = RFL_RESPONSE_NONE;
+  if (Rf_isNull(from)) return;
+  to->y = r_string(r_get(from, "name"));
+  SEXP levels = r_get(from, "levels");
+  to->response = Rf_isNull(levels) ? RFL_RESPONSE_NUMBER : RFL_RESPONSE_CLASS;
+  if (Rf_isNull(levels)) return;
+  to->y_level = r_texts(levels);
+  to->n_y_levels = length_of(levels);
+}
+
+static void read_spec(SEXP list, struct rfl_recipe_spec *to) {
+  SEXP variables = r_get(list, "variables"), terms = r_get(list, "terms");
+  to->n_variables = (size_t)Rf_xlength(variables);
+  struct rfl_variable *variable = r_scratch(to->n_variables, sizeof *variable);
+  for (size_t i = 0; i < to->n_variables; i++)
+    read_variable(VECTOR_ELT(variables, (R_xlen_t)i), &variable[i]);
+  to->variable = variable;
+  to->n_terms = (size_t)Rf_xlength(terms);
+  struct rfl_term_spec *term = r_scratch(to->n_terms, sizeof *term);
+  for (size_t i = 0; i < to->n_terms; i++)
+    read_term(VECTOR_ELT(terms, (R_xlen_t)i), &term[i]);
+  to->term = term;
+  to->intercept = r_flag(r_get(list, "intercept"));
+  read_response(r_get(list, "response"), to);
+  to->weight = r_string(r_get(list, "weight"));
+  SEXP offset = r_get(list, "offset");
+  to->n_offsets = (size_t)Rf_xlength(offset);
+  to->offset = Rf_isNull(offset) ? NULL : r_texts(offset);
+}
+
+enum rfl_code r_recipe_make(SEXP list, struct rfl_recipe **gives, struct rfl_err *err) {
+  struct rfl_recipe_spec spec = {0};
+  read_spec(list, &spec);
+  return rfl_recipe_new(&spec, gives, err);
+}
