@@ -16,7 +16,7 @@ struct piece {                   /* a span of one of the frames */
 
 static int compare(const void *va, const void *vb) {
   const struct piece *a = va, *b = vb;
-  if (!a->place != !b->place) return a->place ? 1 : -1;
+  if (!a->place != !b->place) return a->place ? -1 : 1;
   if (a->place) {
     int order = strcmp(a->place->stream, b->place->stream);
     if (order) return order;

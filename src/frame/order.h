@@ -11,8 +11,8 @@
 #define RFL_FRAME_ORDER_H
 #include "frame/frame.h"
 
-/* Slices by stream (C order), shard, position; the array by rfl_free, the frames are
- * borrowed. Rows of frames without spans come first, as given. */
+/* Slices by stream (C order), shard, position, none without rows; the array by rfl_free,
+ * the frames are borrowed. Rows of frames without spans come last, as given. */
 enum rfl_code rfl_order(struct rfl_frame *const *, size_t n, struct rfl_rows **gives,
                         size_t *gives_n, struct rfl_err *) RFL_CHECKED;
 

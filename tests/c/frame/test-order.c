@@ -190,6 +190,33 @@ TEST(frames_of_other_dictionaries_do_not_mix) {
   rfl_builder_release(b);
 }
 
+TEST(rows_without_positions_come_last_as_given) {
+  static const double x[4] = {4, 3, 2, 1};
+  const struct rfl_field f = {.name = "x", .type = RFL_DOUBLE};
+  struct rfl_column column = {.type = RFL_DOUBLE, .borrowed = true};
+  struct rfl_schema *schema = NULL;
+  struct rfl_frame *frame[4] = {NULL};
+  CHECK_OK(rfl_schema_new(&f, 1, &schema, &err), &err);
+  for (uint32_t i = 0; i < 3; i++) {
+    column.f64 = x + i;
+    CHECK_OK(rfl_frame_new(schema, &column, i == 1 ? 0 : 2, &frame[i], &err), &err);
+  }
+  rfl_schema_release(schema);
+  struct rfl_builder *b = NULL;
+  CHECK_OK(new_builder(&b), &err);
+  CHECK_OK(add_row(b, 0, 1), &err);
+  CHECK_OK(rfl_builder_finish(b, &frame[3], &err), &err);
+  rfl_builder_release(b);
+  struct rfl_rows *rows = NULL;
+  size_t n = 0;
+  CHECK_OK(rfl_order(frame, 4, &rows, &n, &err), &err);
+  CHECK_EQ(n, 3); /* the frame without rows gives no slice */
+  CHECK(rows[0].frame == frame[3] && rows[1].frame == frame[0] &&
+        rows[2].frame == frame[2]);
+  rfl_free(rows);
+  for (int i = 0; i < 4; i++) rfl_frame_release(frame[i]);
+}
+
 static enum rfl_code order_and_gather(struct rfl_frame *const *frame, size_t n) {
   struct rfl_rows *rows = NULL;
   struct rfl_frame *whole = NULL;
@@ -215,6 +242,7 @@ int main(void) {
   RUN(spans_that_follow_one_another_are_one_slice);
   RUN(a_slice_that_cuts_a_span_has_rows_and_no_positions);
   RUN(frames_of_other_dictionaries_do_not_mix);
+  RUN(rows_without_positions_come_last_as_given);
   RUN(no_memory_at_any_point_leaves_nothing);
   return harness_end();
 }
