@@ -10,6 +10,7 @@ ENTRY(info, 0)
 /* r_frame.c */
 ENTRY(frames_df, 1)
 ENTRY(frames_from_df, 2)
+ENTRY(frames_positions, 1)
 ENTRY(frames_rows, 1)
 /* r_kafka.c */
 ENTRY(guess_texts, 1)

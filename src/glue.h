@@ -65,29 +65,62 @@ SEXP r_doubles(const int64_t *x, size_t n);
 SEXP r_integers(const int32_t *x, size_t n);
 
 /* ---- what the files of the glue offer each other ---- */
-extern const struct r_type r_kafka_type;
-struct rfl_kafka *r_kafka_get(SEXP handle); /* borrowed */
+/* r_table.c: a data frame, read into plain pointers, so that the core can make frames of
+ * it without R. `columns` and `fields` are those of plain_columns() and plain_fields() of
+ * R/frame.R. */
+struct r_table;
+struct r_table *r_table_read(SEXP columns, SEXP fields); /* scratch memory; may raise */
+size_t r_table_rows(const struct r_table *);
+struct r_cut {
+  size_t from, n;
+  bool borrow; /* doubles are views of R's memory: it must outlive the frame */
+};
+enum rfl_code r_table_frame(const struct r_table *, const struct r_cut *,
+                            struct rfl_schema *, struct rfl_frame **gives,
+                            struct rfl_err *) RFL_CHECKED;
 
-struct r_frames { /* frames in memory, in canonical order, behind a handle */
+struct r_fields { /* a schema as R describes it, in scratch memory */
+  size_t n;
+  struct rfl_field *field;
+};
+struct r_fields r_fields_read(SEXP fields); /* may raise */
+
+/* r_frame.c: frames in memory behind a handle, in canonical order. */
+struct r_frames {
   size_t n, cap;
   struct rfl_frame **frame;
+  struct rfl_schema *schema; /* kept, or NULL: of the frames when there are none */
+  struct rfl_cursor upto;    /* the positions that the frames reach */
+  struct rfl_rows *rows;     /* all rows in canonical order; NULL: not asked yet */
+  size_t n_rows;
 };
-struct r_frames *r_frames_get(SEXP handle); /* borrowed */
-/* A handle with an empty struct r_frames. */
-SEXP r_frames_new(SEXP prot, struct r_frames **gives);
+SEXP r_frames_new(SEXP prot, struct r_frames **gives); /* a handle; may raise */
+struct r_frames *r_frames_get(SEXP handle);            /* borrowed; may raise */
 enum rfl_code r_frames_add(struct r_frames *, struct rfl_frame *takes,
-                           struct rfl_err *) RFL_CHECKED;
-/* A named list of columns with classes and levels, ready to become a data frame. `frames`
- * is a handle that the caller protects. */
-SEXP r_frames_to_df(SEXP frames);
-/* The rows of a data frame as one frame. Doubles are views of `data` when `borrow`: then
- * `data` must outlive the frame. */
-enum rfl_code r_frame_from_df(SEXP data, struct rfl_schema *, bool borrow,
-                              struct rfl_frame **gives, struct rfl_err *) RFL_CHECKED;
-/* A schema out of list(name =, type =, per_second =). */
-enum rfl_code r_schema_make(SEXP fields, struct rfl_schema **gives,
+                           struct rfl_err *) RFL_CHECKED; /* takes on success only */
+/* Notes the positions of a frame that is not added. */
+enum rfl_code r_frames_pass(struct r_frames *, const struct rfl_frame *,
                             struct rfl_err *) RFL_CHECKED;
-/* The source that source_spec() describes; no call of R, so nothing can jump. */
+/* Cuts and copies the frames where needed so that they follow each other in canonical
+ * order. */
+enum rfl_code r_frames_sort(struct r_frames *, struct rfl_err *) RFL_CHECKED;
+
+/* r_kafka.c */
+struct rfl_kafka *r_kafka_get(SEXP handle); /* borrowed; may raise */
+struct r_at { /* a position, as R describes it, in scratch memory */
+  struct rfl_at at;
+  const char *topic;
+  size_t n;
+  const int32_t *partition;
+  const double *offset;
+  struct rfl_cursor cursor; /* filled by r_at_open() */
+};
+void r_at_read(SEXP from, const char *topic, struct r_at *gives); /* may raise */
+enum rfl_code r_at_open(struct r_at *, struct rfl_err *) RFL_CHECKED;
+void r_at_release(struct r_at *);
+
+/* r_stream.c: the source that source_spec() of R/read-stream.R describes. Reads R's
+ * values first, so call it while nothing is held; then it makes C objects only. */
 enum rfl_code r_source_make(SEXP spec, struct rfl_source **gives,
                             struct rfl_schema **gives_schema,
                             struct rfl_err *) RFL_CHECKED;
