@@ -44,7 +44,7 @@ struct rfl_err {
 };
 
 #define RFL_CHECKED __attribute__((warn_unused_result))
-#define RFL_PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))
+#define RFL_PRINTF(fmt, first) __attribute__((format(__printf__, fmt, first)))
 
 /* Leave the function with the code of `expr` unless it is RFL_OK. Only where nothing is
  * held. */
