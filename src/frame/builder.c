@@ -127,7 +127,7 @@ static enum rfl_code reserve_slot(struct rfl_slot *s, uint32_t cap, struct rfl_e
 
 enum rfl_code rfl_builder_reserve(struct rfl_builder *b, struct rfl_err *err) {
   if (b->rows >= ROWS_AT_MOST)
-    return rfl_fail(err, RFL_EDATA, "a frame holds at most %d rows", ROWS_AT_MOST);
+    return rfl_fail(err, RFL_EDATA, "A frame holds at most %d rows.", ROWS_AT_MOST);
   uint64_t cap = b->cap ? (uint64_t)b->cap * 2 : b->hint;
   if (cap < ROWS_AT_FIRST) cap = ROWS_AT_FIRST;
   if (cap > ROWS_AT_MOST) cap = ROWS_AT_MOST;
@@ -142,7 +142,7 @@ enum rfl_code rfl_builder_text_room(struct rfl_builder *b, size_t column, size_t
   struct rfl_slot *s = &b->slot[column];
   if (n > (size_t)INT32_MAX - s->used)
     return rfl_fail(err, RFL_EDATA,
-                    "the column `%s` would hold more than 2 GB of text in one frame",
+                    "The column `%s` would hold more than 2 GB of text in one frame.",
                     b->schema->field[column].name);
   size_t room = s->room;
   while (room < s->used + n) room *= 2;

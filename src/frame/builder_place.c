@@ -107,7 +107,7 @@ static enum rfl_code move_on(struct rfl_posts *posts, uint32_t place, int64_t ne
 }
 
 static enum rfl_code no_such_place(uint32_t place, struct rfl_err *err) {
-  return rfl_fail(err, RFL_EARGUMENT, "place %lu of a source has no name",
+  return rfl_fail(err, RFL_EARGUMENT, "Place %lu of a source has no name.",
                   (unsigned long)place);
 }
 
@@ -119,7 +119,7 @@ enum rfl_code rfl_builder_place(struct rfl_builder *b, uint32_t place, int64_t p
   if (before < 0) p->expected = position;
   if (position < p->expected)
     return rfl_fail(err, RFL_EARGUMENT,
-                    "position %lld of `%s` shard %d came again: %lld was expected",
+                    "Position %lld of `%s` shard %d came again: %lld was expected.",
                     (long long)position, p->stream, (int)p->shard, (long long)before);
   enum rfl_code code = move_on(b->posts, place, position + 1, rows, err);
   if (code) p->expected = before;

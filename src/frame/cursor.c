@@ -123,7 +123,7 @@ static enum rfl_code read_place(struct rfl_reader *in, struct rfl_cursor *c,
   if (!whole) {
     rfl_free(p.stream);
     in->bad = true;
-    return rfl_fail(err, RFL_EDATA, "the positions are damaged");
+    return rfl_fail(err, RFL_EDATA, "The stored positions are damaged.");
   }
   c->place[c->n++] = p;
   return RFL_OK;
@@ -136,7 +136,7 @@ enum rfl_code rfl_cursor_read(struct rfl_reader *in, struct rfl_cursor *gives,
   /* No allocation may be larger than what the input could fill. */
   if (in->bad || n > (size_t)(in->end - in->at) / PLACE_SIZE) {
     in->bad = true;
-    return rfl_fail(err, RFL_EDATA, "the positions are damaged");
+    return rfl_fail(err, RFL_EDATA, "The stored positions are damaged.");
   }
   if (n) {
     c.place = rfl_alloc(n, sizeof *c.place);

@@ -158,7 +158,7 @@ static enum rfl_code make_room(struct rfl_dict *d, size_t n, struct rfl_err *err
   if (n > INT32_MAX || d->size == INT32_MAX || d->n_shorts >= TABLE_AT_MOST / 2 ||
       d->n_longs >= TABLE_AT_MOST / 2)
     return rfl_fail(err, RFL_EDATA,
-                    "a factor cannot hold this level: %zu bytes, after %ld levels", n,
+                    "A factor cannot hold this level: %zu bytes, after %ld levels.", n,
                     (long)d->size);
   if (n <= RFL_DICT_SHORT && d->n_shorts > d->short_mask / 2)
     RFL_TRY(widen_shorts(d, err));

@@ -121,7 +121,7 @@ static enum rfl_code copy_text(const struct job *job, size_t c, struct rfl_colum
   }
   if (size > INT32_MAX)
     return rfl_fail(err, RFL_EDATA,
-                    "the column `%s` would hold more than 2 GB of text in one frame",
+                    "The column `%s` would hold more than 2 GB of text in one frame.",
                     job->rows->frame->schema->field[c].name);
   int32_t *out = rfl_alloc((size_t)job->n_rows + 1, sizeof *out);
   if (!out) return rfl_no_memory(err);
@@ -195,13 +195,14 @@ static enum rfl_code check_alike(const struct job *job, struct rfl_err *err) {
     const struct rfl_frame *f = job->rows[k].frame;
     if (f == first) continue;
     if (f->schema->n != first->schema->n)
-      return rfl_fail(err, RFL_ESCHEMA, "frames of %zu and of %zu columns in one",
+      return rfl_fail(err, RFL_ESCHEMA,
+                      "Frames of %zu and of %zu columns do not make one frame.",
                       first->schema->n, f->schema->n);
     for (size_t c = 0; c < f->schema->n; c++)
       if (f->column[c].type != first->column[c].type ||
           f->column[c].dict != first->column[c].dict)
         return rfl_fail(err, RFL_ESCHEMA,
-                        "the column `%s` differs in type or dictionary between frames",
+                        "The column `%s` differs in type or dictionary between frames.",
                         first->schema->field[c].name);
   }
   return RFL_OK;
@@ -266,12 +267,12 @@ static enum rfl_code copy_spans(const struct job *job, struct rfl_frame *to,
 
 enum rfl_code rfl_frame_gather(const struct rfl_rows *rows, size_t n,
                                struct rfl_frame **gives, struct rfl_err *err) {
-  if (!n) return rfl_fail(err, RFL_EARGUMENT, "there are no rows to gather");
+  if (!n) return rfl_fail(err, RFL_EARGUMENT, "There are no rows to gather.");
   struct job job = {.rows = rows, .n = n};
   uint64_t total = 0;
   for (size_t k = 0; k < n; k++) total += rows[k].n;
   if (total >= INT32_MAX)
-    return rfl_fail(err, RFL_EDATA, "a frame cannot hold %llu rows",
+    return rfl_fail(err, RFL_EDATA, "A frame cannot hold %llu rows.",
                     (unsigned long long)total);
   job.n_rows = (uint32_t)total;
   RFL_TRY(check_alike(&job, err));

@@ -50,14 +50,14 @@ static enum rfl_code check_neighbours(const struct rfl_field *const *f, size_t n
   const struct rfl_field *path = NULL; /* the last one that is not metadata */
   for (size_t i = 0; i < n; i++) {
     if (i && strcmp(f[i - 1]->name, f[i]->name) == 0)
-      return rfl_fail(err, RFL_ESCHEMA, "the schema names the field `%s` twice",
+      return rfl_fail(err, RFL_ESCHEMA, "The schema names the field `%s` twice.",
                       f[i]->name);
     if (f[i]->meta) continue;
     size_t length = path ? strlen(path->name) : 0;
     if (path && strncmp(path->name, f[i]->name, length) == 0 && f[i]->name[length] == '.')
       return rfl_fail(err, RFL_ESCHEMA,
-                      "the schema names both the field `%s` and `%s` inside it: a field "
-                      "is either a value or an object",
+                      "The schema names both the field `%s` and `%s` inside it: a field "
+                      "is either a value or an object.",
                       path->name, f[i]->name);
     path = f[i];
   }
@@ -68,14 +68,14 @@ static enum rfl_code check(const struct rfl_field *field, size_t n, struct rfl_e
   for (size_t i = 0; i < n; i++) {
     const struct rfl_field *f = &field[i];
     if (!f->name || !*f->name)
-      return rfl_fail(err, RFL_ESCHEMA, "field %zu of the schema has no name", i + 1);
+      return rfl_fail(err, RFL_ESCHEMA, "Field %zu of the schema has no name.", i + 1);
     if ((unsigned)f->type >= RFL_N_TYPES)
-      return rfl_fail(err, RFL_ESCHEMA, "the field `%s` has no type that exists",
+      return rfl_fail(err, RFL_ESCHEMA, "The field `%s` has no type that exists.",
                       f->name);
     int32_t unit = f->per_second;
     if (unit != 0 && unit != 1 && unit != 1000 && unit != 1000000)
       return rfl_fail(err, RFL_ESCHEMA,
-                      "the field `%s` counts %d a second; expected 1, 1000 or 1000000",
+                      "The field `%s` counts %d a second; expected 1, 1000 or 1000000.",
                       f->name, (int)unit);
   }
   const struct rfl_field **sorted = rfl_alloc(n, sizeof *sorted);

@@ -155,7 +155,7 @@ TEST(a_position_twice_is_refused_and_a_forgotten_place_begins_anew) {
   CHECK_EQ(rfl_builder_place(b, 9, 0, 1, &err), RFL_EARGUMENT);
   add_row(b, 1, 40);
   CHECK_EQ(rfl_builder_place(b, 1, 40, 1, &err), RFL_EARGUMENT);
-  CHECK_STR(err.message, "position 40 of `clicks` shard 7 came again: 41 was expected");
+  CHECK_STR(err.message, "Position 40 of `clicks` shard 7 came again: 41 was expected.");
   CHECK_OK(rfl_builder_skip_to(b, 1, 30, &err), &err); /* nothing to skip */
   CHECK_EQ(rfl_builder_expected(b, 1), 41);
   rfl_builder_clear(b);

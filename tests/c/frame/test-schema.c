@@ -33,16 +33,16 @@ TEST(meta_names_are_known_and_others_are_not) {
 
 TEST(a_name_twice_or_empty_is_refused_by_name) {
   CHECK_EQ(NAMES("a", "b", "a"), RFL_ESCHEMA);
-  CHECK_STR(err.message, "the schema names the field `a` twice");
+  CHECK_STR(err.message, "The schema names the field `a` twice.");
   CHECK_EQ(NAMES("a", ""), RFL_ESCHEMA);
-  CHECK_STR(err.message, "field 2 of the schema has no name");
+  CHECK_STR(err.message, "Field 2 of the schema has no name.");
 }
 
 TEST(a_field_is_a_value_or_an_object_never_both) {
   CHECK_EQ(NAMES("user.id", "user"), RFL_ESCHEMA);
   CHECK_STR(err.message,
-            "the schema names both the field `user` and `user.id` inside it: a field is "
-            "either a value or an object");
+            "The schema names both the field `user` and `user.id` inside it: a field is "
+            "either a value or an object.");
   /* '-' sorts below '.' in C order: the two must be found all the same. */
   CHECK_EQ(NAMES("a.b.c", "a-b", "a", "a!"), RFL_ESCHEMA);
   CHECK_EQ(NAMES("a.b", "a.b.c"), RFL_ESCHEMA);
