@@ -1,6 +1,7 @@
 /* Batch fits: the driver that makes cuts and threads invisible. Rows are cut into cells
  * of the learner's grid, cells are absorbed into parts (on a pool when there is one) and
- * merged in the order of the cells.
+ * merged in the order of the cells. Below it: one learning block, online learning of a
+ * value, scores of a slice.
  *
  *     struct rfl_fit_input in = {.frame = frames, .n_frames = n};
  *     RFL_TRY(rfl_fit(&rfl_glm, &o.base, recipe, &in, &job, &state, &report, err));
@@ -22,7 +23,7 @@ struct rfl_fit_job {
                                  RFL_EHOST */
   void *data;
   double warm; /* share of the rows for a first rough fit, 0: none. Cells are chosen by
-                  number: the same on every run */
+                  number: the same on every run. Left out where the rows are few */
 };
 struct rfl_fit_report {
   struct rfl_count count; /* of the rows, once */
@@ -33,9 +34,16 @@ enum rfl_code rfl_fit(const struct rfl_learner *, const struct rfl_options *,
                       const struct rfl_fit_job *, struct rfl_state **gives,
                       struct rfl_fit_report *, struct rfl_err *) RFL_CHECKED;
 
-/* Online learning of a BLOCKED learner on given rows: blocks of `block` rows; what does
- * not fill one waits in `pending` (gather). With `flush` the rest is learnt as a short
- * block. */
+/* One learning block: absorb and settle until the learner is content, then renew with
+ * keep (per row) to the power of the block's rows. On failure the state is not to be used
+ * any more. */
+enum rfl_code rfl_learn_block(const struct rfl_learner *, struct rfl_state *,
+                              const struct rfl_block *, double keep,
+                              struct rfl_err *) RFL_CHECKED;
+/* Online learning on given rows, in place: blocks of as many rows as the gather was made
+ * for; what does not fill one waits in `pending`. With `flush` the rest is learnt as a
+ * short block, and the gather is then to be released. An ORDERED learner learns every row
+ * at once and needs no gather. `versions` grows by one a block (a row if ORDERED). */
 struct rfl_gather;
 enum rfl_code rfl_learn_rows(const struct rfl_learner *, struct rfl_state *,
                              const struct rfl_block *, struct rfl_gather *pending,

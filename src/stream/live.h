@@ -6,8 +6,9 @@
  *     RFL_TRY(rfl_live_claim(live, me, err));                    // RFL_EBUSY names the
  * holder RFL_TRY(rfl_live_learn(live, me, &rows, ws, err)); rfl_live_unclaim(live, me);
  *
- * Invariant: the version grows by one with every learning block; a score call sees one
- * version from beginning to end. */
+ * Invariant: the version grows by one with every learning block (with every row of an
+ * ORDERED learner, whose blocks are rows); a score call sees one version from beginning
+ * to end. */
 #ifndef RFL_STREAM_LIVE_H
 #define RFL_STREAM_LIVE_H
 #include "design/recipe.h"
@@ -31,6 +32,10 @@ uint64_t rfl_live_learnt(
 size_t rfl_live_pending(struct rfl_live *); /* rows of the unfilled block */
 bool rfl_live_touched(
     struct rfl_live *); /* learnt anything since it was made or restored */
+/* Other rows a learning block than it was made with. RFL_EBUSY: rows are pending, or a
+ * writer holds it. */
+enum rfl_code rfl_live_set_block(struct rfl_live *, uint32_t block,
+                                 struct rfl_err *) RFL_CHECKED;
 
 enum rfl_code rfl_live_claim(struct rfl_live *, const char *writer,
                              struct rfl_err *) RFL_CHECKED;
@@ -39,6 +44,13 @@ void rfl_live_unclaim(struct rfl_live *, const char *writer);
 enum rfl_code rfl_live_score(struct rfl_live *, const struct rfl_rows *,
                              struct rfl_workspace *, int what, double *out,
                              uint64_t *gives_version, struct rfl_err *) RFL_CHECKED;
+/* The read side, for as many score calls of rfl_score_rows() as shall see one version:
+ * the state, borrowed until leave. No rfl_live_score() of the same model in between: it
+ * would wait for a writer who waits for the caller. */
+const struct rfl_state *rfl_live_enter(struct rfl_live *, uint64_t *gives_version);
+void rfl_live_leave(struct rfl_live *);
+/* The rows of the slice that have all that learning needs. Whole blocks are learnt, the
+ * rest waits. */
 enum rfl_code rfl_live_learn(struct rfl_live *, const char *writer,
                              const struct rfl_rows *, struct rfl_workspace *,
                              struct rfl_err *) RFL_CHECKED;
@@ -47,10 +59,12 @@ enum rfl_code rfl_live_flush(struct rfl_live *, const char *writer,
                              struct rfl_err *) RFL_CHECKED;
 enum rfl_code rfl_live_copy(struct rfl_live *, struct rfl_state **gives,
                             uint64_t *gives_version, struct rfl_err *) RFL_CHECKED;
-/* Checkpoint part: state, version, pending rows. */
+/* Checkpoint part: state, version, size and pending rows of the block. The same bytes
+ * whenever the model is the same. */
 enum rfl_code rfl_live_write(struct rfl_live *, struct rfl_buf *,
                              struct rfl_err *) RFL_CHECKED;
 enum rfl_code rfl_live_read(struct rfl_live *, struct rfl_bytes, struct rfl_err *)
-    RFL_CHECKED; /* hostile bytes; replaces all of it */
+    RFL_CHECKED; /* hostile bytes; replaces all of it, the block's size and the forgetting
+                    too, but for the name */
 
 #endif

@@ -11,7 +11,8 @@
  *
  * Guarantee without a unit (at least once): nothing is lost; rows of the batches since
  * the last save may be put twice; with a store nothing is learnt twice. With a unit:
- * nothing is put, lost or learnt twice. */
+ * nothing is put, lost or learnt twice by the sinks that are bound to it; the others are
+ * at least once. loop.c tells how. */
 #ifndef RFL_STREAM_QUERY_H
 #define RFL_STREAM_QUERY_H
 #include "frame/flow.h"
@@ -63,8 +64,10 @@ enum rfl_query_phase {
 struct rfl_query_status { /* a copy */
   enum rfl_query_phase phase;
   uint64_t batches, rows, scored, learnt,
-      unscored;             /* unscored: rows with a missing score */
-  uint64_t unseen, missing; /* levels, rows with NA, when learning or scoring */
+      unscored;             /* unscored: rows with a missing score. learnt: rows that the
+                               model has taken in this run, pending ones not counted */
+  uint64_t unseen, missing; /* levels, rows with NA: as learning counts them, else as
+                               scoring does */
   uint64_t pending;         /* rows waiting for a full learning block */
   uint64_t version;
   uint64_t saves;
@@ -85,7 +88,15 @@ struct rfl_progress {            /* of one batch */
 struct rfl_query;
 enum rfl_code rfl_query_start(const struct rfl_query_spec *, struct rfl_query **gives,
                               struct rfl_err *) RFL_CHECKED;
-/* The same loop on the caller's thread, until its end: for tests. */
+/* The schema of the frames that the sinks will get when the source (or the last step) has
+ * this one: for encoders that are made before the query starts. Kept meta columns lose
+ * their dot; ".key" in keep is not repeated beside `key`. RFL_ESCHEMA: a kept column is
+ * not there or is named like one of the others. */
+enum rfl_code rfl_query_output(const struct rfl_query_spec *,
+                               const struct rfl_schema *source, struct rfl_schema **gives,
+                               struct rfl_err *) RFL_CHECKED;
+/* The same loop on the caller's thread, until its end: for tests. Takes nothing; the
+ * status is given on failure too, when the spec itself was right. */
 enum rfl_code rfl_query_run(const struct rfl_query_spec *, struct rfl_query_status *gives,
                             struct rfl_err *) RFL_CHECKED;
 void rfl_query_status(struct rfl_query *, struct rfl_query_status *gives); /* [any] */
@@ -96,6 +107,8 @@ enum rfl_code rfl_query_progress(struct rfl_query *, size_t n,
                                  struct rfl_err *) RFL_CHECKED; /* [any] */
 void rfl_progress_free(struct rfl_progress *, size_t n);
 void rfl_query_stop(struct rfl_query *); /* [any] asks; does not wait */
+/* RFL_OK: it has read its checkpoint and begun, or has ended. RFL_EAGAIN: time is up. */
+enum rfl_code rfl_query_ready(struct rfl_query *, int64_t until_ns) RFL_CHECKED;
 /* RFL_OK: it has ended (see the status for how). RFL_EAGAIN: time is up. */
 enum rfl_code rfl_query_wait(struct rfl_query *, int64_t until_ns) RFL_CHECKED;
 void rfl_query_release(struct rfl_query *); /* in a forked child: nothing */

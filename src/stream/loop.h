@@ -1,0 +1,158 @@
+/* What the files of the loop share; nobody else includes this.
+ *
+ *     batch.c     the frames of one batch and where they end
+ *     emit.c      scored rows: the frames that the sinks get
+ *     process.c   steps -> score, then learn: from a batch to held frames
+ *     deliver.c   held frames -> sinks, the unit's protocol
+ *     save.c      checkpoints: their parts, written and read
+ *     restart.c   where a run begins: recover, load, learn again what was committed
+ *     loop.c      the order of it all
+ *     query.c     the thread around it
+ *
+ * Threads: struct rfl_loop belongs to the thread that runs it; struct rfl_control is what
+ * it shares with everybody else, under its lock. */
+#ifndef RFL_STREAM_LOOP_H
+#define RFL_STREAM_LOOP_H
+#include <pthread.h>
+
+#include "base/clock.h"
+#include "stream/query.h"
+
+/* ---- batch.c ---- */
+struct rfl_batch { /* frames in the order in which they came; each kept */
+  struct rfl_frame **frame;
+  size_t n, cap;
+  uint64_t rows;
+};
+/* Takes the frame, also on failure. */
+enum rfl_code rfl_batch_add(struct rfl_batch *, struct rfl_frame *takes,
+                            struct rfl_err *) RFL_CHECKED;
+void rfl_batch_release(struct rfl_batch *); /* back to empty */
+/* Moves the cursor to the ends of the batch's spans. *grew: places that it did not have.
+ */
+enum rfl_code rfl_batch_advance(const struct rfl_batch *, struct rfl_cursor *, bool *grew,
+                                struct rfl_err *) RFL_CHECKED;
+/* Adds the places of `from` that `to` lacks. */
+enum rfl_code rfl_cursor_fill(struct rfl_cursor *to, const struct rfl_cursor *from,
+                              struct rfl_err *) RFL_CHECKED;
+
+/* ---- emit.c ---- */
+struct rfl_emit; /* how frames of one schema become output frames */
+enum rfl_code rfl_emit_new(const struct rfl_query_spec *, struct rfl_schema *from,
+                           uint32_t width, struct rfl_emit **gives,
+                           struct rfl_err *) RFL_CHECKED;
+void rfl_emit_release(struct rfl_emit *);
+bool rfl_emit_fits(const struct rfl_emit *, const struct rfl_schema *from);
+uint32_t rfl_emit_width(const struct rfl_emit *);
+/* Takes score (width * n_rows doubles by rfl_alloc, NaN: missing), also on failure.
+ * Gives the frame and adds the rows with a missing score to *missing. */
+enum rfl_code rfl_emit_frame(struct rfl_emit *, struct rfl_frame *, double *takes_score,
+                             uint64_t version, struct rfl_frame **gives,
+                             uint64_t *missing, struct rfl_err *) RFL_CHECKED;
+
+/* ---- the control: what other threads see of a loop ---- */
+struct rfl_control {
+  pthread_mutex_t lock; /* guards everything below */
+  pthread_cond_t changed;
+  bool stop, ended;
+  int64_t stop_ns; /* when stop was asked for */
+  struct rfl_query_status status;
+  struct rfl_progress *log; /* a ring of the newest batches */
+  size_t log_n, log_cap, log_next;
+};
+void rfl_control_init(struct rfl_control *);
+void rfl_control_release(struct rfl_control *);
+enum rfl_code rfl_control_log(struct rfl_control *, struct rfl_progress *takes,
+                              struct rfl_err *) RFL_CHECKED;
+
+/* ---- the loop ---- */
+enum { RFL_PLAN_MAX = 256 }; /* batches after a checkpoint that a mark has room for */
+
+struct rfl_loop {
+  const struct rfl_query_spec *spec;
+  struct rfl_control *control;
+  const char *writer; /* under which `learn` is claimed */
+  bool stateful;      /* there is a model or a step whose state must be kept */
+  uint32_t max_rows;  /* of a batch */
+  char instance[17];  /* of this run: in the names of its checkpoints */
+  uint64_t restarts;
+  bool running; /* the first restart is behind it */
+  struct rfl_workspace *score_ws, *learn_ws;
+  struct rfl_emit *emit;
+
+  struct rfl_batch batch; /* being collected */
+  bool seen;              /* an event that came while a commit was tried again ... */
+  enum rfl_event event;   /* ... is this one; it counts after the frames in `batch` */
+  struct rfl_batch held;  /* what the batch in work gives to the sinks */
+
+  uint64_t number;          /* of the batch in work, or the last one */
+  struct rfl_cursor cursor; /* everything up to here was taken */
+  bool grew;                /* places came or went since the last save */
+  bool dirty;               /* batches were put since the last save */
+  int64_t saved_ns;
+  char named[64], before[64]; /* the checkpoint that the last commit names (without a
+                                 unit: the last save), and the one before it */
+
+  char durable[64];        /* with a unit: the newest checkpoint, and ... */
+  struct rfl_cursor *plan; /* ... the ends of the batches after it */
+  size_t n_plan;
+  struct rfl_buf initial; /* the model before the first commit, to go back to */
+
+  uint64_t learnt_before; /* rows the model had taken before this run */
+  struct rfl_count
+      before_run; /* what the learning workspace counted while learning again */
+  struct rfl_progress progress; /* of the batch in work, and ... */
+  uint64_t scored, unscored;    /* ... what it adds to the status once it is delivered */
+  struct rfl_tally tally;
+  int64_t newest_us; /* the newest record's timestamp, INT64_MIN: unknown */
+  int64_t pace_ns;   /* when the next batch may begin */
+};
+
+bool rfl_loop_stopping(struct rfl_loop *);
+/* Whether to call again what answered RFL_EAGAIN: not once stop's time is up. Waits
+ * longer from the second time on; *tries begins at 0. */
+bool rfl_loop_patient(struct rfl_loop *, int *tries);
+int64_t rfl_loop_until(struct rfl_loop *); /* for calls that wait: a short while */
+/* Sleeps until then; wakes up when stop is asked for. */
+void rfl_loop_sleep(struct rfl_loop *, int64_t until_ns);
+
+/* process.c: empties the batch. end: the source's END. replay: learn without scoring. */
+enum rfl_code rfl_process(struct rfl_loop *, bool end, bool replay,
+                          struct rfl_err *) RFL_CHECKED;
+
+/* deliver.c: last: nothing follows, so a checkpoint is due. *gone: a place was lost
+ * before the batch could be committed; nothing was. */
+enum rfl_code rfl_deliver(struct rfl_loop *, bool last, bool *gone,
+                          struct rfl_err *) RFL_CHECKED;
+/* Without a unit: saves, and drops what is older than the save before. */
+enum rfl_code rfl_save_plain(struct rfl_loop *, struct rfl_err *) RFL_CHECKED;
+enum rfl_code rfl_recover(struct rfl_loop *, struct rfl_cursor *gives,
+                          struct rfl_mark *gives_mark, struct rfl_err *) RFL_CHECKED;
+
+/* save.c */
+enum rfl_code rfl_save(struct rfl_loop *, char name[64], struct rfl_err *) RFL_CHECKED;
+/* Loads the checkpoint (NULL: the newest) into model and steps, number and cursor.
+ * *found: there was one. fresh: the model must not have learnt anything else. */
+enum rfl_code rfl_load(struct rfl_loop *, const char *name, bool fresh, bool *found,
+                       struct rfl_err *) RFL_CHECKED;
+enum rfl_code rfl_keep(struct rfl_loop *, struct rfl_err *) RFL_CHECKED;
+enum rfl_code rfl_write_state(struct rfl_loop *, struct rfl_buf *,
+                              struct rfl_err *) RFL_CHECKED;
+enum rfl_code rfl_read_state(struct rfl_loop *, struct rfl_bytes,
+                             struct rfl_err *) RFL_CHECKED;
+
+/* restart.c: again: in the same run, after a place was lost. */
+enum rfl_code rfl_restart(struct rfl_loop *, bool again, struct rfl_err *) RFL_CHECKED;
+/* BORDER: what is held is committed (or dropped when gone); settles. */
+enum rfl_code rfl_border(struct rfl_loop *, struct rfl_err *) RFL_CHECKED;
+void rfl_plan_clear(struct rfl_loop *);
+enum rfl_code rfl_plan_add(struct rfl_loop *, const struct rfl_cursor *,
+                           struct rfl_err *) RFL_CHECKED;
+
+/* loop.c */
+enum rfl_code rfl_check_spec(const struct rfl_query_spec *, struct rfl_err *) RFL_CHECKED;
+/* From its start to its end; the outcome is in the control's status. The caller has
+ * claimed `learn`; it is given back before the end is told. */
+void rfl_loop_run(const struct rfl_query_spec *, struct rfl_control *);
+
+#endif
