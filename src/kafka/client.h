@@ -7,11 +7,11 @@
  * once: RFL_ETIMEOUT names host, port, reason RFL_TRY(rfl_kafka_topics(k, &topics, &n,
  * err)); rfl_kafka_release(k);
  *
- * Reference counted; [any] thread may keep and release; questions are asked by one thread
- * at a time. Every call looks a topic's name up in the list of all topics before it makes
- * a handle for it: a typo never creates a topic. In a forked child every call says so
- * (RFL_EBUSY) and release does nothing. Waiting is cut into slices of 100 ms with `tick`
- * between them. Secrets (password, secret, token, key.pem) never appear in messages. */
+ * Reference counted; [any] thread may keep, release and ask. Every call looks a topic's
+ * name up in the list of all topics before it makes a handle for it: a typo never creates
+ * a topic. In a forked child every call says so (RFL_EBUSY) and release does nothing.
+ * Waiting is cut into slices of 100 ms with `tick` between them. Secrets (password,
+ * secret, token, key.pem) never appear in messages. */
 #ifndef RFL_KAFKA_CLIENT_H
 #define RFL_KAFKA_CLIENT_H
 #include <stdbool.h>
@@ -21,8 +21,8 @@
 #include "base/error.h"
 #include "frame/cursor.h"
 
-struct rfl_tick { /* asked between slices of waiting, on the calling thread; false: leave
-                     with RFL_EHOST */
+struct rfl_tick { /* asked between slices of waiting, only on the thread that made the
+                     connection; false: leave with RFL_EHOST */
   bool (*go_on)(void *data);
   void *data;
 };
@@ -43,6 +43,10 @@ bool rfl_kafka_embedded(const struct rfl_kafka *);
 const char *rfl_kafka_version_text(void); /* of the librdkafka in use */
 /* Broker count and cluster description for print(), from the last metadata. */
 int rfl_kafka_nodes(const struct rfl_kafka *);
+/* What the embedded broker cannot do: RFL_EARGUMENT "`what` needs a real broker" there.
+ */
+enum rfl_code rfl_kafka_needs_real(const struct rfl_kafka *, const char *what,
+                                   struct rfl_err *) RFL_CHECKED;
 
 struct rfl_topic_info {
   char *name;
@@ -71,9 +75,9 @@ struct rfl_at { /* a position in every partition of a topic */
   const struct rfl_cursor *cursor; /* AT_CURSOR: must name every partition; a number past
                                       the end is RFL_EARGUMENT */
 };
-/* Offsets of `at`, for every partition; low and high watermarks too (each n = partitions;
- * arrays given, by rfl_free; may be NULL when not wanted). On the embedded broker AT_TIME
- * is found by bisection on record timestamps. */
+/* Offsets of `at` (NULL: not asked), for every partition; low and high watermarks too
+ * (each n = partitions; arrays given, by rfl_free; may be NULL when not wanted). The
+ * embedded broker does not answer by time: there the records' timestamps are read. */
 enum rfl_code rfl_kafka_offsets(struct rfl_kafka *, const char *topic,
                                 const struct rfl_at *at, int32_t *gives_n,
                                 int64_t **gives_at, int64_t **gives_low,

@@ -26,9 +26,10 @@ struct rfl_topic_source_options {
   enum rfl_on_bad on_bad;
   bool warn_on_loss; /* false: positions that have expired are RFL_ELOSS; true: counted in
                         the tally */
-  double max_records;  /* records taken at most, in canonical order is not promised: for
+  double max_records;  /* rows given at most, in canonical order is not promised: for
                           head(); INFINITY: all */
-  size_t memory;       /* bytes for librdkafka's queue and the ring; 0: 128 MB */
+  size_t memory;       /* bytes for librdkafka's queue and the ring; 0: 128 MB, at least
+                          4 MB */
   uint32_t frame_rows; /* a frame is handed over at this many rows or when the queue runs
                           empty; 0: 8,192 */
 };
@@ -40,6 +41,10 @@ enum rfl_code rfl_topic_source_new(struct rfl_kafka *,
                                    struct rfl_err *) RFL_CHECKED;
 /* The fixed ends of a bounded source, after start(); borrowed. */
 const struct rfl_cursor *rfl_topic_source_ends(const struct rfl_source *);
+/* What the source is struggling with now ("localhost:9092 (Connection refused)"), or "":
+ * an unbounded source goes on trying and gives IDLE meanwhile; a bounded one gives up
+ * with RFL_ETIMEOUT after six of the connection's timeouts without a record. [any] */
+void rfl_topic_source_trouble(const struct rfl_source *, char *to, size_t size);
 
 /* Raw records, for guess_schema(): the values of at most `n` records from `at` on, spread
  * over the partitions; each by rfl_free, p NULL: tombstone. */

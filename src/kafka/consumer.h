@@ -1,0 +1,57 @@
+/* A librdkafka consumer with explicit positions (no group is joined) whose partitions all
+ * deliver into one data queue of our own.
+ *
+ *     struct rfl_consumer c = {0};
+ *     RFL_TRY(rfl_consumer_open(&c, k, &plan, err));
+ *     n = rfl_consumer_take(&c, message, 1000, 50);    // never waits when something is
+ * there
+ *     ... rd_kafka_message_destroy(message[i]) ...
+ *     rfl_consumer_close(&c);
+ *
+ * What comes: messages, and messages with `err` set: _PARTITION_EOF (offset: where),
+ * _AUTO_OFFSET_RESET (a position that is not there any more), broker errors. One handle
+ * for one reading: librdkafka forgets a forwarded queue when it is assigned again.
+ *
+ * Threads: one at a time; rfl_consumer_wake() [any]. */
+#ifndef RFL_KAFKA_CONSUMER_H
+#define RFL_KAFKA_CONSUMER_H
+#include <librdkafka/rdkafka.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kafka/client.h"
+#include "kafka/news.h"
+
+struct rfl_consumer_plan {
+  const char *topic;
+  int32_t n; /* partitions 0 .. n - 1 */
+  const int64_t *from;
+  const bool *skip; /* not read at all; NULL: none is skipped */
+  size_t memory;    /* bytes that librdkafka may queue */
+};
+struct rfl_consumer {
+  rd_kafka_t *rk;
+  rd_kafka_queue_t *data, *events;
+  rd_kafka_topic_partition_list_t *list; /* what is assigned */
+  struct rfl_news news;
+  size_t full;   /* the queue's length at which librdkafka stops fetching; 0: it resumes
+                    fast by itself */
+  bool was_full; /* and has not been woken since */
+};
+enum rfl_code rfl_consumer_open(struct rfl_consumer *gives, struct rfl_kafka *,
+                                const struct rfl_consumer_plan *,
+                                struct rfl_err *) RFL_CHECKED;
+/* At most `n` messages; waits up to `wait_ms` for the first one only. */
+size_t rfl_consumer_take(struct rfl_consumer *, rd_kafka_message_t **, size_t n,
+                         int wait_ms);
+void rfl_consumer_news(struct rfl_consumer *); /* takes what librdkafka has to say */
+void rfl_consumer_wake(struct rfl_consumer *); /* [any] take() returns now */
+/* Go on at another position; what was queued of the partition never comes. */
+enum rfl_code rfl_consumer_seek(struct rfl_consumer *, const char *topic, int32_t p,
+                                int64_t offset, struct rfl_err *) RFL_CHECKED;
+/* The partition is done: fetch no more of it. */
+void rfl_consumer_stop(struct rfl_consumer *, const char *topic, int32_t partition);
+void rfl_consumer_close(struct rfl_consumer *); /* a zeroed one is fine */
+
+#endif

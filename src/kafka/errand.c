@@ -1,0 +1,95 @@
+#include "kafka/errand.h"
+
+#include <pthread.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/thread.h"
+
+struct running { /* shared by the two threads; the last of them frees it */
+  struct rfl_errand errand;
+  pthread_mutex_t lock;
+  pthread_cond_t changed;
+  bool done, left; /* lock */
+};
+
+static void discard(struct running *r) {
+  pthread_cond_destroy(&r->changed);
+  pthread_mutex_destroy(&r->lock);
+  rfl_free(r);
+}
+
+static void *go(void *arg) {
+  struct running *r = arg;
+  r->errand.run(r->errand.arg);
+  pthread_mutex_lock(&r->lock);
+  r->done = true;
+  bool left = r->left;
+  pthread_cond_signal(&r->changed);
+  pthread_mutex_unlock(&r->lock);
+  if (left) {
+    r->errand.drop(r->errand.arg);
+    discard(r);
+  }
+  return NULL;
+}
+
+static enum rfl_code new_running(const struct rfl_errand *e, struct running **gives,
+                                 struct rfl_err *err) {
+  struct running *r = rfl_alloc(1, sizeof *r);
+  if (!r) return rfl_no_memory(err);
+  r->errand = *e;
+  if (pthread_mutex_init(&r->lock, NULL)) {
+    rfl_free(r);
+    return rfl_no_memory(err);
+  }
+  if (rfl_cond_init(&r->changed)) {
+    pthread_mutex_destroy(&r->lock);
+    rfl_free(r);
+    return rfl_no_memory(err);
+  }
+  *gives = r;
+  return RFL_OK;
+}
+
+/* Returns with the lock held. */
+static enum rfl_code wait_done(struct running *r, int64_t until_ns,
+                               const struct rfl_patience *patience) {
+  pthread_mutex_lock(&r->lock);
+  while (!r->done) {
+    int64_t now = rfl_now_ns(), slice = now + 100 * (int64_t)RFL_MS;
+    if (now >= until_ns) return RFL_EAGAIN;
+    rfl_cond_wait_until(&r->changed, &r->lock, slice < until_ns ? slice : until_ns);
+    if (r->done || !patience || !patience->go_on) continue;
+    pthread_mutex_unlock(&r->lock);
+    enum rfl_code code = patience->go_on(patience->data);
+    pthread_mutex_lock(&r->lock);
+    if (code && !r->done) return code;
+  }
+  return RFL_OK;
+}
+
+enum rfl_code rfl_errand_go(const struct rfl_errand *e, int64_t until_ns,
+                            const struct rfl_patience *patience, struct rfl_err *err) {
+  struct running *r = NULL;
+  pthread_t thread;
+  enum rfl_code code = new_running(e, &r, err);
+  if (!code) {
+    code = rfl_thread_start(&thread, go, r, err);
+    if (code) discard(r);
+  }
+  if (code) {
+    e->drop(e->arg);
+    return code;
+  }
+  code = wait_done(r, until_ns, patience);
+  r->left = code != RFL_OK;
+  pthread_mutex_unlock(&r->lock);
+  if (code) {
+    pthread_detach(thread);
+    return code;
+  }
+  pthread_join(thread, NULL);
+  discard(r);
+  return RFL_OK;
+}
