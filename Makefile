@@ -72,6 +72,8 @@ FUZZ_NAMES = $(patsubst tests/fuzz/fuzz-%.c,%,$(wildcard tests/fuzz/fuzz-*.c))
 $(BUILD)/fuzz-%: tests/fuzz/fuzz-%.c $(foreach f,$(FUZZ_FLOORS),$(BUILD)/lib$(f).a)
 	$(CC) $(CFLAGS) -fsanitize=fuzzer -o $@ $< $(foreach f,$(FUZZ_FLOORS),$(BUILD)/lib$(f).a $(LIB_$(f))) -lm
 
+.SECONDARY: $(FUZZ_NAMES:%=$(BUILD)/fuzz-%)
+
 # The corpus is copied, since the fuzzer adds what it finds. What breaks a target is kept beside its log.
 fuzz-run-%: $(BUILD)/fuzz-%
 	@rm -rf $(BUILD)/fuzzed/$*; mkdir -p $(BUILD)/fuzzed/$*/corpus

@@ -31,6 +31,9 @@ bool rfl_buf_reserve(struct rfl_buf *b, size_t more) {
   size_t cap = b->cap < 32 ? 64 : b->cap <= SIZE_MAX / 2 ? 2 * b->cap : SIZE_MAX;
   if (cap < need) cap = need;
   uint8_t *p = rfl_grow(b->p, cap, 1);
+#if defined(RFL_SEED_BUG) && RFL_SEED_BUG == 2
+  b->p = p; /* loses the old block when there is no new one */
+#endif
   if (!p) {
     b->failed = true;
     return false;
@@ -112,7 +115,7 @@ enum rfl_code rfl_buf_check(const struct rfl_buf *b, struct rfl_err *err) {
 /* The only place that moves a reader on: NULL, and bad for good, unless n bytes lie
  * ahead. */
 static const uint8_t *take(struct rfl_reader *r, size_t n) {
-#if defined(RFL_SEED_BUG) && RFL_SEED_BUG == 1
+#if defined(RFL_SEED_BUG) && RFL_SEED_BUG == 1 /* one byte too many */
   if (r->bad || n > (size_t)(r->end - r->at) + 1) {
 #else
   if (r->bad || n > (size_t)(r->end - r->at)) {

@@ -144,7 +144,10 @@ size_t rfl_print_date(char *to, int32_t days) {
 
 size_t rfl_print_instant(char *to, int64_t us) {
   int64_t days = floor_div(us, US_OF_DAY), of_day = us % US_OF_DAY;
-  if (of_day < 0) of_day += US_OF_DAY; /* days * US_OF_DAY may not fit */
+#if defined(RFL_SEED_BUG) && RFL_SEED_BUG == 6
+  of_day = us - days * US_OF_DAY; /* the product may not fit */
+#endif
+  if (of_day < 0) of_day += US_OF_DAY;
   int64_t second = of_day / 1000000;
   char *p = put_date(to, days);
   *p++ = 'T';

@@ -76,7 +76,7 @@ struct job {
   void (*task)(void *ctx, size_t k, int slot);
   void *ctx;
   size_t n;
-#if defined(RFL_SEED_BUG) && RFL_SEED_BUG == 4
+#if defined(RFL_SEED_BUG) && RFL_SEED_BUG == 4 /* a race */
   size_t next;
 #else
   atomic_size_t next;
