@@ -12,6 +12,7 @@ ENTRY(frames_df, 1)
 ENTRY(frames_from_df, 2)
 ENTRY(frames_positions, 1)
 ENTRY(frames_rows, 1)
+ENTRY(schema_check, 1)
 /* r_kafka.c */
 ENTRY(guess_texts, 1)
 ENTRY(guess_topic, 4)

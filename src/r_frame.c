@@ -439,3 +439,14 @@ SEXP ffi_frames_from_df(SEXP columns, SEXP fields) {
   UNPROTECT(1);
   return handle;
 }
+
+/* Raises what is wrong with a schema; NULL when nothing is. */
+SEXP ffi_schema_check(SEXP fields) {
+  struct r_fields f = r_fields_read(fields);
+  struct rfl_schema *schema;
+  struct rfl_err err;
+  enum rfl_code code = rfl_schema_new(f.field, f.n, &schema, &err);
+  if (!code) rfl_schema_release(schema);
+  r_finish(code, &err);
+  return R_NilValue;
+}

@@ -345,21 +345,23 @@ static const struct r_type guess_type = {"a guess at a schema", release_guess, R
 static SEXP guess_to_r(struct rfl_json_guess *guess, size_t looked) {
   const struct rfl_json_guess_field *field = NULL;
   size_t n = rfl_json_guess_fields(guess, &field);
-  const char *names[] = {"name", "type", "seen", "null", "mixed", "looked", "bad", ""};
+  const char *names[] = {"name", "type",   "left_out", "mixed",
+                         "long", "looked", "bad",      ""};
   SEXP list = PROTECT(Rf_mkNamed(VECSXP, names));
   SEXP name = SET_VECTOR_ELT(list, 0, Rf_allocVector(STRSXP, (R_xlen_t)n));
   SEXP type = SET_VECTOR_ELT(list, 1, Rf_allocVector(STRSXP, (R_xlen_t)n));
-  SEXP seen = SET_VECTOR_ELT(list, 2, Rf_allocVector(REALSXP, (R_xlen_t)n));
-  SEXP null = SET_VECTOR_ELT(list, 3, Rf_allocVector(REALSXP, (R_xlen_t)n));
-  SEXP mixed = SET_VECTOR_ELT(list, 4, Rf_allocVector(LGLSXP, (R_xlen_t)n));
+  SEXP left_out = SET_VECTOR_ELT(list, 2, Rf_allocVector(STRSXP, (R_xlen_t)n));
+  SEXP mixed = SET_VECTOR_ELT(list, 3, Rf_allocVector(LGLSXP, (R_xlen_t)n));
+  SEXP big = SET_VECTOR_ELT(list, 4, Rf_allocVector(LGLSXP, (R_xlen_t)n));
   SET_VECTOR_ELT(list, 5, Rf_ScalarReal((double)looked));
   SET_VECTOR_ELT(list, 6, Rf_ScalarReal((double)rfl_json_guess_bad(guess)));
   for (size_t i = 0; i < n; i++) {
     SET_STRING_ELT(name, (R_xlen_t)i, r_from_bytes(field[i].name, strlen(field[i].name)));
     SET_STRING_ELT(type, (R_xlen_t)i, Rf_mkChar(rfl_type_name(field[i].type)));
-    REAL(seen)[i] = (double)field[i].seen;
-    REAL(null)[i] = (double)field[i].null;
+    SET_STRING_ELT(left_out, (R_xlen_t)i,
+                   field[i].left_out ? Rf_mkChar(field[i].left_out) : NA_STRING);
     LOGICAL(mixed)[i] = field[i].mixed;
+    LOGICAL(big)[i] = field[i].integer64;
   }
   UNPROTECT(1);
   return list;

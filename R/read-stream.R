@@ -1,0 +1,314 @@
+#' Read a stream
+#'
+#' `read_stream()` describes a stream: a Kafka topic with a range, or a data frame that plays one. Nothing is read until
+#' `head()`, `as.data.frame()`, a fit or [start_query()] does.
+#'
+#' @param x A Kafka cluster ([kafka()], [local_kafka()]) or a data frame; for the other verbs a stream.
+#' @param topic Name of the topic.
+#' @param schema Names and types of the fields, from [record_schema()]. `NULL`: 1,000 records are looked at, the schema is
+#'   printed to be pasted, and kept to.
+#' @param from Where to begin: `"earliest"`, `"latest"`, a `POSIXct` (the first record of each partition at or after that time), a
+#'   negative difference of times (`as.difftime(-2, units = "hours")`: the last two hours), or offsets: numbers named by partition
+#'   (`c("0" = 100, "1" = 0)`) or a data frame with `partition` and `offset`, naming every partition.
+#' @param to Where to end, in the same words; the record at `to` is not in the range. `NULL`: the end as of when reading begins
+#'   (in [start_query()]: no end).
+#' @param format `"json"`: each record's value is a JSON object.
+#' @param key_format `"string"`: keys are text.
+#' @param on_bad What a record that is no JSON or does not fit the schema does. `"fail"`: an error that names topic, partition,
+#'   offset, field and reason. `"skip"`: it is left out and counted; a warning tells. `"keep"`: a row of `NA` with the columns
+#'   `.error` (why) and `.raw` (its bytes).
+#' @param dead_letter Must be `NULL`: a topic for bad records cannot be given.
+#' @param on_loss What records do that expired before they could be read: `"fail"`, or `"warn"` to go on and count them.
+#' @param max_records How many records to take at most; which ones, when there are more, is not defined.
+#' @param meta Whether to add the columns `.topic`, `.partition`, `.offset`, `.timestamp` and `.key`.
+#' @param n How many records.
+#' @param object A stream.
+#' @param row.names,optional Unused, as in the generic.
+#' @param ... Unused.
+#' @returns `read_stream()`: a `riffle_stream`. `head()` and `as.data.frame()`: a data frame, rows by partition and offset;
+#'   `head()` takes what is there and never waits for more. Factors have the levels that occur, in C order; times are `POSIXct` in UTC.
+#'   `names()`: the fields. `dim()`: `NA` rows. `summary()`: offsets by partition.
+#' @details
+#' A bounded read fixes its ends when it begins and returns exactly the records in the range. A field that a record lacks is `NA`,
+#' fields that the schema does not name are skipped. In an interactive session Ctrl-C makes `as.data.frame()` return what has
+#' been read, with a warning of class `riffle_warning_interrupted`.
+#' @section Errors:
+#' `riffle_error_data` for a bad record or lost records, `riffle_error_broker` for a topic that is not there,
+#' `riffle_error_timeout`, `riffle_error_schema`, `riffle_error_argument`. Warnings: `riffle_warning_skipped`, `riffle_warning_lost`.
+#' @source RFC 8259 (JSON), RFC 3339 (times).
+#' @seealso [record_schema()], [stream_glm()], [start_query()]
+#' @examples
+#' k <- local_kafka(c(clicks = 2))
+#' kafka_produce(k, "clicks", data.frame(user = c("a", "b", "a"), bid = c(0.5, 1, 2)), key = "user")
+#' s <- read_stream(k, "clicks", record_schema(user = "factor", bid = "double"))
+#' s
+#' head(s, 2)
+#' as.data.frame(s, meta = TRUE)
+#' @export
+read_stream <- function(x, ...) UseMethod("read_stream")
+
+#' @export
+read_stream.default <- function(x, ...) {
+  abort_argument("`x` must be a Kafka cluster or a data frame, not {describe(x)}.")
+}
+
+#' @rdname read_stream
+#' @export
+read_stream.riffle_kafka <- function(x, topic, schema = NULL, from = "earliest", to = NULL, format = "json", # nolint
+                                     key_format = "string", on_bad = c("fail", "skip", "keep"), dead_letter = NULL,
+                                     on_loss = c("fail", "warn"), max_records = Inf, ...) {
+  check_no_dots(...)
+  check_string(topic)
+  check_choice(format, "json")
+  check_choice(key_format, "string")
+  on_bad <- check_choice(on_bad, c("fail", "skip", "keep"))
+  on_loss <- check_choice(on_loss, c("fail", "warn"))
+  if (!is.null(dead_letter)) abort_argument("`dead_letter` must be NULL: use `on_bad = \"keep\"` to look at bad records.")
+  if (!identical(max_records, Inf)) check_count(max_records)
+  if (!is.null(schema) && !inherits(schema, "riffle_schema")) {
+    abort_argument("`schema` must be a schema, from record_schema(), not {describe(schema)}.")
+  }
+  position(from, topic)
+  position(to, topic)
+  .Call(c_kafka_partitions, x$handle, topic)
+  if (is.null(schema)) {
+    schema <- guess_schema(x, topic, from = if (identical(from, "latest")) "earliest" else from)
+    say_guess(schema, topic)
+  }
+  structure(
+    list(
+      kind = "kafka", k = x, topic = topic, schema = schema, from = from, to = to, on_bad = on_bad,
+      on_loss = on_loss, max_records = max_records
+    ),
+    class = "riffle_stream"
+  )
+}
+
+say_guess <- function(schema, topic) {
+  guess <- attr(schema, "guess")
+  rlang::inform(
+    c(
+      sprintf("Schema guessed from %s of topic `%s`. To keep it, paste:", plural(guess$looked, "record"), topic),
+      format(schema), if (length(guess$notes)) paste("#", guess$notes)
+    ) |> paste(collapse = "\n"),
+    class = "riffle_message_schema"
+  )
+}
+
+#' @rdname read_stream
+#' @export
+read_stream.data.frame <- function(x, ...) { # nolint
+  check_no_dots(...)
+  if (!length(x)) abort_argument("`x` must have columns.")
+  structure(
+    list(kind = "frame", data = x, topic = "data", schema = fields_of(x), on_bad = "fail"),
+    class = "riffle_stream"
+  )
+}
+
+# ---- positions -----------------------------------------------------------------------------------------------------------------
+
+# A position as C reads it: list(kind, time_ms | partition, offset); NULL for NULL. Differences of times count from now.
+position <- function(x, topic, arg = name_of(substitute(x))) {
+  if (is.null(x)) {
+    return(NULL)
+  }
+  if (identical(x, "earliest")) {
+    return(list(kind = 0L))
+  }
+  if (identical(x, "latest")) {
+    return(list(kind = 1L))
+  }
+  if (inherits(x, "difftime") && length(x) == 1L && !is.na(x) && x < 0) {
+    x <- Sys.time() + x
+  }
+  if (inherits(x, "POSIXct") && length(x) == 1L && !is.na(x)) {
+    # Kafka counts milliseconds; what R holds may be a hair above the millisecond that was meant.
+    return(list(kind = 2L, time_ms = ceiling(round(as.double(x) * 1e6) / 1e3)))
+  }
+  if (is.data.frame(x) && all(c("partition", "offset") %in% names(x))) {
+    if ("topic" %in% names(x)) x <- x[as.character(x$topic) == topic, , drop = FALSE]
+    x <- stats::setNames(x$offset, x$partition)
+  }
+  if (is.numeric(x) && !is.object(x) && good_offsets(x)) {
+    return(list(kind = 3L, partition = as.integer(names(x)), offset = as.double(x)))
+  }
+  abort_argument(c(
+    "`{arg}` must be a position in a topic, not {describe(x)}.",
+    i = "That is \"earliest\", \"latest\", a POSIXct, a negative difference of times, or offsets: numbers named by partition, or a data frame with `partition` and `offset`."
+  ))
+}
+
+good_offsets <- function(x) {
+  length(x) > 0L && !is.null(names(x)) && all(grepl("^[0-9]{1,9}$", names(x))) && !anyDuplicated(names(x)) &&
+    !anyNA(x) && all(x >= 0 & x == trunc(x) & x <= 2^53)
+}
+
+# ---- sources -------------------------------------------------------------------------------------------------------------------
+
+# The plain list of which C makes a source (r_source_make()). `columns`: names of the fields wanted, NULL for all; `meta`: metadata
+# to add; `memory`: MB for records on their way.
+source_spec <- function(stream, columns = NULL, meta = character(), bounded = TRUE, memory = 128, extra = character(),
+                        max_records = stream$max_records) {
+  fields <- pick_fields(stream$schema, columns, meta, extra)
+  if (stream$kind == "frame") {
+    return(list(fields = fields, columns = frame_source_columns(stream$data, fields)))
+  }
+  list(
+    fields = fields, k = stream$k$handle, topic = stream$topic,
+    from = position(stream$from, stream$topic), bounded = bounded,
+    to = position(if (is.null(stream$to)) "latest" else stream$to, stream$topic),
+    on_bad = match(stream$on_bad, c("fail", "skip", "keep")) - 1L, warn_on_loss = stream$on_loss == "warn",
+    max_records = as.double(max_records), memory = as.double(memory), frame_rows = 0
+  )
+}
+
+bad_types <- c(.error = "string", .raw = "raw")
+
+pick_fields <- function(schema, columns, meta, extra) {
+  name <- schema$name
+  use <- if (is.null(columns)) seq_along(name) else match(setdiff(columns, setdiff(meta_names(), name)), name)
+  if (anyNA(use)) {
+    unknown <- setdiff(columns, name)
+    abort_kind("schema", "The stream has no field {.val {unknown}}; its fields are {.val {name}}.")
+  }
+  more <- setdiff(c(intersect(columns, meta_names()), meta, extra), name[use])
+  type <- vapply(more, \(m) if (m %in% names(bad_types)) bad_types[[m]] else meta_types[[m]][[1L]], "")
+  list(
+    name = c(name[use], more), type = c(schema$type[use], unname(type)),
+    per_second = c(schema$per_second[use], integer(length(more)))
+  )
+}
+
+# Columns of a data frame that plays a topic; what a record would have and a row has not is missing.
+frame_source_columns <- function(data, fields) {
+  n <- nrow(data)
+  made <- list(
+    .topic = factor(rep("data", n)), .partition = integer(n), .offset = as.double(seq_len(n) - 1), .timestamp = rep(NA_real_, n),
+    .key = rep(NA_character_, n)
+  )
+  columns <- lapply(fields$name, \(name) if (name %in% names(data)) data[[name]] else made[[name]])
+  plain_columns(columns, fields$type)
+}
+
+# ---- reading -------------------------------------------------------------------------------------------------------------------
+
+# Reads the range of a stream into frames in memory and gives their handle. `keep`: what an interrupt leaves is the result.
+read_frames <- function(stream, spec, keep = FALSE) {
+  frames <- .Call(c_frames_new)
+  reader <- .Call(c_reader_new, spec, frames)
+  on.exit(.Call(c_reader_close, reader))
+  if (keep) {
+    tryCatch(read_all(reader, frames, stream$topic), interrupt = function(e) {
+      rows <- .Call(c_frames_rows, frames)
+      warn_kind("interrupted", "Interrupted: these are the {big(rows)} record{?s} read until then.")
+    })
+  } else {
+    read_all(reader, frames, stream$topic)
+  }
+  say_tally(stream, .Call(c_reader_tally, reader))
+  frames
+}
+
+read_all <- function(reader, frames, what) {
+  bar <- NULL
+  while (!.Call(c_reader_read, reader, 0.25)) {
+    if (is.null(bar) && someone_watches()) {
+      bar <- cli::cli_progress_bar(
+        format = "{cli::pb_spin} {what}: {cli::pb_current} records [{cli::pb_elapsed}]", total = NA, clear = TRUE
+      )
+    }
+    if (!is.null(bar)) cli::cli_progress_update(set = .Call(c_frames_rows, frames), id = bar)
+  }
+}
+
+say_tally <- function(stream, tally) {
+  if (tally$bad > 0 && stream$on_bad == "skip") {
+    warn_kind("skipped", c(
+      "{big(tally$bad)} of {big(tally$rows)} record{?s} of topic `{stream$topic}` {?was/were} bad and left out.",
+      i = "The first: {tally$first_bad}"
+    ))
+  }
+  if (tally$lost > 0) {
+    warn_kind("lost", "{big(tally$lost)} record{?s} of topic `{stream$topic}` expired before {?it/they} could be read.")
+  }
+}
+
+# The fields `columns` of a stream's range, as frames in memory in canonical order: what fits and predictions read.
+stream_frames <- function(stream, columns = NULL) {
+  refuse_steps(stream)
+  .Call(c_frames_sort, read_frames(stream, source_spec(stream, columns)))
+}
+
+refuse_steps <- function(x) {
+  if (!is.null(x$score) || !is.null(x$learn)) {
+    abort_argument("`x` must be a stream as it was read: one that scores or learns is run by start_query().")
+  }
+}
+
+#' @rdname read_stream
+#' @export
+as.data.frame.riffle_stream <- function(x, row.names = NULL, optional = FALSE, ..., meta = FALSE) { # nolint
+  check_flag(meta)
+  check_no_dots(...)
+  refuse_steps(x)
+  extra <- if (x$on_bad == "keep") names(bad_types) else character()
+  spec <- source_spec(x, meta = if (meta) meta_names() else character(), extra = extra)
+  frames_to_df(read_frames(x, spec, keep = interactive()))
+}
+
+#' @rdname read_stream
+#' @importFrom utils head
+#' @export
+head.riffle_stream <- function(x, n = 6L, ...) {
+  check_count(n)
+  check_no_dots(...)
+  if (x$kind == "frame") {
+    x$data <- head(x$data, n)
+  } else {
+    x$max_records <- min(n, x$max_records)
+  }
+  as.data.frame(x)
+}
+
+#' @export
+names.riffle_stream <- function(x) unclass(x)$schema$name
+
+#' @export
+dim.riffle_stream <- function(x) c(NA_integer_, length(names(x)))
+
+#' @export
+print.riffle_stream <- function(x, ...) {
+  where <- if (x$kind == "frame") {
+    plural(nrow(x$data), "row")
+  } else {
+    sprintf("%s, %s to %s", x$k$brokers, show_position(x$from), if (is.null(x$to)) "the end" else show_position(x$to))
+  }
+  cat(sprintf("<stream %s> %s, %s\n", x$topic, where, plural(length(names(x)), "field")))
+  shown <- paste0(x$schema$name, " (", x$schema$type, ")")
+  cat(strwrap(paste(shown, collapse = ", "), width = 0.9 * getOption("width"), indent = 2L, exdent = 2L)[1:2] |> stats::na.omit(), sep = "\n")
+  step <- c(if (!is.null(x$score)) "scores", if (!is.null(x$learn)) "learns", if (x$on_bad != "fail") paste(x$on_bad, "bad records"))
+  if (length(step)) cat("  then:", paste(step, collapse = ", "), "\n")
+  invisible(x)
+}
+
+show_position <- function(x) {
+  if (is.character(x)) return(x)
+  if (inherits(x, "POSIXct")) return(format(x, "%Y-%m-%d %H:%M:%OS3 UTC", tz = "UTC"))
+  if (inherits(x, "difftime")) return(paste(format(-x), "ago"))
+  "offsets"
+}
+
+#' @rdname read_stream
+#' @export
+summary.riffle_stream <- function(object, ...) {
+  ends <- if (object$kind == "kafka") kafka_offsets(object$k, object$topic)
+  structure(list(stream = object, offsets = ends), class = "summary.riffle_stream")
+}
+
+#' @export
+print.summary.riffle_stream <- function(x, ...) {
+  print(x$stream)
+  if (!is.null(x$offsets)) print(x$offsets, row.names = FALSE)
+  invisible(x)
+}
