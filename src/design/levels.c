@@ -28,7 +28,7 @@ static enum rfl_code mark_complete(struct search *s, const struct rfl_frame *f,
                                    struct rfl_err *err) {
   memset(s->complete, 1, f->n_rows);
   for (size_t k = 0; k < s->spec->n_used; k++) {
-    const struct rfl_column *c;
+    const struct rfl_column *c = NULL;
     RFL_TRY(column_of(f, s->spec->used[k], &c, err));
     if (c->valid)
       for (size_t i = 0; i < f->n_rows; i++)
@@ -80,7 +80,7 @@ static enum rfl_code take_frame(struct search *s, const struct rfl_frame *f,
   if (f->n_rows == 0) return RFL_OK;
   RFL_TRY(mark_complete(s, f, err));
   for (size_t k = 0; k < s->spec->n; k++) {
-    const struct rfl_column *c;
+    const struct rfl_column *c = NULL;
     RFL_TRY(column_of(f, s->spec->category[k], &c, err));
     if (c->type == RFL_FACTOR)
       RFL_TRY(take_factor(s, c, f->n_rows, &s->found[k], err));
