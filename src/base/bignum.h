@@ -17,7 +17,7 @@ struct rfl_big {
   uint32_t limb[RFL_BIG_LIMBS]; /* least significant first */
 };
 
-void rfl_big_set(struct rfl_big *, uint64_t x);
+void rfl_big_set(struct rfl_big *, uint64_t value);
 void rfl_big_muladd(struct rfl_big *, uint32_t by, uint32_t add);
 void rfl_big_mul_pow5(struct rfl_big *, int power);
 void rfl_big_shift(struct rfl_big *, int bits); /* to the left */

@@ -41,8 +41,8 @@ void rfl_buf_u32(struct rfl_buf *, uint32_t);
 void rfl_buf_u64(struct rfl_buf *, uint64_t);
 void rfl_buf_i32(struct rfl_buf *, int32_t);
 void rfl_buf_i64(struct rfl_buf *, int64_t);
-void rfl_buf_double(struct rfl_buf *,
-                    double); /* the IEEE bits: NaN payloads and -0 survive */
+/* The IEEE bits: NaN payloads and -0 survive. */
+void rfl_buf_double(struct rfl_buf *, double);
 void rfl_buf_doubles(struct rfl_buf *, const double *, size_t n); /* only the values */
 void rfl_buf_i32s(struct rfl_buf *, const int32_t *, size_t n);
 void rfl_buf_string(struct rfl_buf *,
@@ -66,8 +66,8 @@ void rfl_read_i32s(struct rfl_reader *, int32_t *to, size_t n);
 /* A count of things of at least `size` bytes each that must still lie ahead: bounds an
  * allocation by the input. */
 uint64_t rfl_read_count(struct rfl_reader *, size_t size);
-/* Gives a NUL-terminated copy (rfl_free); *text is NULL for a NULL string. A string with
- * a NUL inside is bad. */
+/* Gives a NUL-terminated copy (rfl_free), NULL for a NULL string. RFL_EDATA, and the
+ * reader is bad, when it does not lie ahead or has a NUL inside. */
 enum rfl_code rfl_read_string(struct rfl_reader *, char **gives,
                               struct rfl_err *) RFL_CHECKED;
 struct rfl_bytes rfl_read_blob(struct rfl_reader *); /* borrowed from the input */

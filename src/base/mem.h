@@ -1,9 +1,11 @@
 /* The only door to malloc. Counts what is alive, and can be told to fail.
  *
- *     double *x = rfl_alloc(n, sizeof *x);         // zeroed; NULL when there is none, or
- * n * size overflows double *more = rfl_grow(x, 2 * n, sizeof *x);  // x is untouched
- * when NULL comes back rfl_free(x);                                 // NULL is fine
+ *     double *x = rfl_alloc(n, sizeof *x);           // zeroed; NULL when there is none
+ *     double *more = rfl_grow(x, 2 * n, sizeof *x);  // NULL: x is as it was
+ *     if (more) x = more;
+ *     rfl_free(x);                                   // NULL is fine
  *
+ * A product n * size that overflows, or is over 512 GB, gives NULL like any other lack.
  * Invariant: rfl_mem_live() is 0 when every object was released. All functions [any
  * thread]. */
 #ifndef RFL_BASE_MEM_H
@@ -12,8 +14,8 @@
 #include <stdint.h>
 
 void *rfl_alloc(size_t n, size_t size); /* n = 0 gives a pointer that may be freed */
-void *rfl_grow(void *p, size_t n,
-               size_t size); /* what is new is not zeroed; p may be NULL */
+/* What is new is not zeroed; p may be NULL. */
+void *rfl_grow(void *p, size_t n, size_t size);
 /* 64-byte aligned and zeroed; freed by rfl_free_aligned() only. */
 void *rfl_alloc_aligned(size_t n, size_t size);
 void rfl_free_aligned(void *p);

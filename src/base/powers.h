@@ -17,7 +17,14 @@ struct rfl_power {
 
 struct rfl_power rfl_power_of_ten(int power);
 
+/* floor(x / 2^bits), also for negative x. */
+static inline int rfl_floor_shift(int x, int bits) {
+  return x < 0 ? ~(~x >> bits) : x >> bits;
+}
+
 /* floor(log2(10^power)), for |power| <= 1233. */
-static inline int rfl_power_log2(int power) { return (power * 1741647) >> 19; }
+static inline int rfl_power_log2(int power) {
+  return rfl_floor_shift(power * 1741647, 19);
+}
 
 #endif

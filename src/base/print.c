@@ -48,7 +48,7 @@ static struct decimal shortest(uint64_t bits) {
   bool odd = c & 1;                          /* then the interval is open */
   bool closer = fraction == 0 && biased > 1; /* the next double below is half as far */
   /* floor(log10(2^q)), or of 3/4 of that. */
-  int k = (q * 1262611 - (closer ? 524031 : 0)) >> 22;
+  int k = rfl_floor_shift(q * 1262611 - (closer ? 524031 : 0), 22);
   int h = q + rfl_power_log2(-k) + 1;
   struct rfl_power g = rfl_power_of_ten(-k);
   uint64_t low = scale(g, (4 * c - 2 + closer) << h) + odd;

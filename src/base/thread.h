@@ -3,8 +3,8 @@
  *
  *     struct rfl_pool *pool;
  *     RFL_TRY(rfl_pool_new(2, &pool, err));
- *     rfl_pool_run(pool, n_cells, absorb_cell, &job);   // returns when all are done; the
- * caller works too rfl_pool_release(pool);
+ *     rfl_pool_run(pool, n_cells, absorb_cell, &job);  // returns when all are done
+ *     rfl_pool_release(pool);
  *
  * Which thread runs which task is not defined: results must depend on the task's number
  * only. In a forked child a pool is dropped, not joined, and runs its tasks on the
@@ -31,7 +31,7 @@ enum rfl_code rfl_pool_new(int threads, struct rfl_pool **gives, struct rfl_err 
     RFL_CHECKED;                               /* threads >= 1, the caller included */
 int rfl_pool_threads(const struct rfl_pool *); /* NULL: 1 */
 /* task(ctx, k, slot) for k in [0, n): slot in [0, threads) is this thread's own, for its
- * scratch. NULL pool: on the caller. */
+ * scratch. NULL pool: on the caller. Not from within a task of the same pool. */
 void rfl_pool_run(struct rfl_pool *, size_t n,
                   void (*task)(void *ctx, size_t k, int slot), void *ctx);
 void rfl_pool_release(struct rfl_pool *);

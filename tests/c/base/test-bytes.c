@@ -212,6 +212,19 @@ TEST(a_buffer_that_failed_stays_as_it_was_until_cleared) {
   rfl_buf_release(&b);
 }
 
+TEST(many_values_are_no_more_than_memory_holds) {
+  static const double x[1] = {1};
+  static const int32_t i[1] = {1};
+  struct rfl_buf b = {0};
+  rfl_mem_fail_after(0);
+  rfl_buf_doubles(&b, x, 1);
+  rfl_buf_clear(&b);
+  rfl_buf_i32s(&b, i, 1);
+  rfl_mem_fail_after(-1);
+  CHECK(b.failed && b.n == 0 && b.p == NULL);
+  rfl_buf_release(&b);
+}
+
 static enum rfl_code round_trip(void) {
   struct rfl_err err;
   struct rfl_buf b = {0};
@@ -240,6 +253,7 @@ int main(void) {
   RUN(a_text_with_a_zero_inside_is_damage);
   RUN(a_buffer_grows_in_any_steps);
   RUN(a_buffer_that_failed_stays_as_it_was_until_cleared);
+  RUN(many_values_are_no_more_than_memory_holds);
   RUN(every_allocation_may_fail);
   return harness_end();
 }
