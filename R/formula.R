@@ -1,12 +1,13 @@
-# A formula becomes a recipe: a plain list that can be printed and saved. It says which columns of the data are used, which
-# levels a category has, how levels are coded in each term, and where response, weights and offset come from. C compiles the
-# list to code that runs over frames (r_model.c); R never builds a model matrix.
+# A formula becomes a recipe: a plain list that can be printed and saved. It says which columns
+# of the data are used, which levels a category has, how levels are coded in each term, and
+# where response, weights and offset come from. C compiles the list to code that runs over
+# frames (r_model.c); R never builds a model matrix.
 #
 #   parse_formula()   R's terms(): which columns, which products         -> plan
 #   compile_recipe()  with the levels that the first pass found          -> recipe
 #   design_columns()  the names of model.matrix() and their terms
 
-# ---- what the formula says ---------------------------------------------------------------------------------------------------
+# ---- what the formula says -----------------------------------------------------------
 
 # `fields`: names of the data's columns that `.` may stand for.
 parse_formula <- function(formula, fields, need_response = TRUE) {
@@ -28,10 +29,13 @@ parse_formula <- function(formula, fields, need_response = TRUE) {
   }
   plan <- list(
     terms = tt, column = column, response = response, offset = column[offset],
-    intercept = attr(tt, "intercept") == 1L, factors = attr(tt, "factors"), order = attr(tt, "term.labels")
+    intercept = attr(tt, "intercept") == 1L, factors = attr(tt, "factors"),
+    order = attr(tt, "term.labels")
   )
   if (response > 0L && length(plan$order) && any(plan$factors[response, ] > 0L)) {
-    abort_argument("`formula` must not have the response `{column[[response]]}` on the right of `~`.")
+    abort_argument(
+      "`formula` must not have the response `{column[[response]]}` on the right of `~`."
+    )
   }
   # A column that was taken out again (`. - x`) is not used: its missing values leave no row out.
   in_terms <- if (length(plan$order)) which(rowSums(plan$factors > 0L) > 0L) else integer()
@@ -41,7 +45,8 @@ parse_formula <- function(formula, fields, need_response = TRUE) {
   plan
 }
 
-# The name of the column that a variable of the formula is; anything that would have to be computed is refused by name.
+# The name of the column that a variable of the formula is; anything that would have to be
+# computed is refused by name.
 plain_column <- function(part, role) {
   if (role == "offset") part <- part[[2L]]
   if (is.symbol(part)) {
@@ -65,13 +70,14 @@ plain_column <- function(part, role) {
   ))
 }
 
-# ---- the recipe --------------------------------------------------------------------------------------------------------------
+# ---- the recipe ----------------------------------------------------------------------
 
-# `kind`: "number", "logical", "factor", "string" of every used column, by name. `levels`: of every category, by name, in the order of
-# their codes. `ordered`, `own`: names of ordered factors, and the contrasts that factors bring along. `defaults`:
-# options("contrasts").
-compile_recipe <- function(plan, kind, levels, ordered = character(), own = list(), contrasts = NULL,
-                           defaults = c("contr.treatment", "contr.poly"), weight = NULL, offset = NULL) {
+# `kind`: "number", "logical", "factor", "string" of every used column, by name. `levels`: of
+# every category, by name, in the order of their codes. `ordered`, `own`: names of ordered
+# factors, and the contrasts that factors bring along. `defaults`: options("contrasts").
+compile_recipe <- function(plan, kind, levels, ordered = character(), own = list(),
+                           contrasts = NULL, defaults = c("contr.treatment", "contr.poly"),
+                           weight = NULL, offset = NULL) {
   in_terms <- plan$in_terms
   variables <- lapply(in_terms, \(i) {
     name <- plan$column[[i]]
@@ -98,13 +104,15 @@ compile_recipe <- function(plan, kind, levels, ordered = character(), own = list
       variables = unname(variables), intercept = plan$intercept,
       terms = compile_terms(plan, in_terms, variables, coded),
       response = compile_response(plan, kind, levels),
-      weight = weight, offset = c(plan$offset, offset), contrasts = lapply(coded, \(code) code$choice)
+      weight = weight, offset = c(plan$offset, offset),
+      contrasts = lapply(coded, \(code) code$choice)
     ),
     class = "riffle_recipe"
   )
 }
 
-# A response that is a factor or a string is a class (the first level is failure, as in glm()); logicals and numbers are numbers.
+# A response that is a factor or a string is a class (the first level is failure, as in glm());
+# logicals and numbers are numbers.
 compile_response <- function(plan, kind, levels) {
   if (plan$response == 0L) {
     return(NULL)
@@ -116,7 +124,8 @@ compile_response <- function(plan, kind, levels) {
   list(name = name, kind = "class", levels = levels[[name]])
 }
 
-# One entry a term: its variables in the order of R's column names (the rows of the factor pattern), each with its coding.
+# One entry a term: its variables in the order of R's column names (the rows of the factor
+# pattern), each with its coding.
 compile_terms <- function(plan, in_terms, variables, coded) {
   pattern <- plan$factors[in_terms, , drop = FALSE]
   category <- names(variables) %in% names(coded)
@@ -127,7 +136,8 @@ compile_terms <- function(plan, in_terms, variables, coded) {
       if (!category[[i]]) {
         return(NULL)
       }
-      if (pattern[i, t] == 2L) full_coding(variables[[i]]$levels) else coded[[names(variables)[[i]]]]$coding
+      variable <- variables[[i]]
+      if (pattern[i, t] == 2L) full_coding(variable$levels) else coded[[variable$name]]$coding
     })
     list(label = plan$order[[t]], variables = unname(members), codings = unname(codings))
   })
@@ -142,8 +152,8 @@ widen_first_factor <- function(pattern, category) {
 
 full_coding <- function(levels) list(names = levels, select = seq_along(levels) - 1L, matrix = NULL)
 
-# The coding of a factor by its contrasts: `select` (the column of each level, -1 for none) when the contrasts only pick, else
-# the matrix. `choice`: a function's name, a function or a matrix.
+# The coding of a factor by its contrasts: `select` (the column of each level, -1 for none) when
+# the contrasts only pick, else the matrix. `choice`: a function's name, a function or a matrix.
 contrast_coding <- function(name, levels, ordered, choice) {
   if (length(levels) < 2L) {
     abort_kind("data", c(
@@ -176,11 +186,14 @@ check_contrasts <- function(contrasts, factors) {
   }
   unknown <- setdiff(names(contrasts), factors)
   if (length(unknown)) {
-    abort_argument("`contrasts` must name factors of the formula; {.val {unknown}} {?is/are} not among them.")
+    abort_argument(
+      "`contrasts` must name factors of the formula; {.val {unknown}} {?is/are} not among them."
+    )
   }
 }
 
-# Names of the model matrix's columns, as model.matrix() makes them, and the number of the term of each.
+# Names of the model matrix's columns, as model.matrix() makes them, and the number of the term
+# of each.
 design_columns <- function(recipe) {
   named <- lapply(recipe$terms, \(term) {
     labels <- Map(\(i, coding) {
@@ -200,7 +213,7 @@ design_columns <- function(recipe) {
 
 # Names of the data's columns that scoring or learning need.
 recipe_columns <- function(model, what = c("score", "learn")) {
-  what <- match.arg(what)
+  what <- check_choice(what, c("score", "learn"))
   if (inherits(model, "riffle_live")) model <- model$model
   recipe <- model$recipe
   columns <- c(vapply(recipe$variables, \(v) v$name, ""), recipe$offset)
@@ -214,10 +227,12 @@ print.riffle_recipe <- function(x, ...) {
   columns <- design_columns(x)
   cat(sprintf(
     "<recipe: %s from %d columns, %d coefficients>\n",
-    if (is.null(response)) "no response" else response$name, length(x$variables), length(columns$names)
+    if (is.null(response)) "no response" else response$name, length(x$variables),
+    length(columns$names)
   ))
   if (!is.null(response$levels)) {
-    cat(sprintf("  failure: %s; success: %s\n", response$levels[[1L]], toString(response$levels[-1L], 60L)))
+    success <- toString(response$levels[-1L], 60L)
+    cat(sprintf("  failure: %s; success: %s\n", response$levels[[1L]], success))
   }
   for (variable in x$variables) {
     cat(sprintf("  %s: %s\n", variable$name, if (variable$kind == "number") "number" else {

@@ -1,6 +1,7 @@
 #' What a generalised linear model tells
 #'
-#' The methods that R's models have. A model keeps no rows: `residuals()`, `fitted()`, `model.frame()` and `model.matrix()` need `newdata`.
+#' The methods that R's models have. A model keeps no rows: `residuals()`, `fitted()`,
+#' `model.frame()` and `model.matrix()` need `newdata`.
 #'
 #' @param x,object A model from [stream_glm()].
 #' @param newdata A data frame (for `residuals()` with the response in it).
@@ -8,18 +9,23 @@
 #' @param parm Names or numbers of coefficients; all when missing.
 #' @param level,conf.level Confidence level.
 #' @param type For `residuals()`: `"deviance"`, `"pearson"`, `"response"` or `"working"`.
-#' @param conf.int,exponentiate Whether to add the Wald interval, and to exponentiate estimates and interval.
+#' @param conf.int,exponentiate Whether to add the Wald interval, and to exponentiate estimates
+#'   and interval.
 #' @param type.predict As `type` of [predict.riffle_glm()].
 #' @param nsim,seed As in [stats::simulate()].
 #' @param digits,signif.stars As in [stats::print.summary.glm()].
 #' @param target,current,tolerance As in [base::all.equal()].
 #' @param ... Passed on, or unused.
-#' @returns `summary()`: a `summary.riffle_glm` with the matrix `coefficients`. `confint()`: a matrix of Wald intervals (t quantiles for gaussian, normal ones
-#'   otherwise), whose attribute `method` says so. `tidy()`, `glance()`, `augment()`: data frames. The others give what their generics promise.
+#' @returns `summary()`: a `summary.riffle_glm` with the matrix `coefficients`. `confint()`: a
+#'   matrix of Wald intervals (t quantiles for gaussian, normal ones otherwise), whose attribute
+#'   `method` says so. `tidy()`, `glance()`, `augment()`: data frames. The others give what
+#'   their generics promise.
 #' @details
-#' Standard errors come from the information at the estimate. They print as `Inf` where levels are separated. After updates of a
-#' model that began without enough events, `summary()` says "not yet identified" and shows `NA`.
-#' @source Wald intervals and tests: McCullagh and Nelder (1989), Generalized Linear Models, 2nd edition.
+#' Standard errors come from the information at the estimate. They print as `Inf` where levels
+#' are separated. After updates of a model that began without enough events, `summary()` says
+#' "not yet identified" and shows `NA`.
+#' @source Wald intervals and tests: McCullagh and Nelder (1989), Generalized Linear Models, 2nd
+#'   edition.
 #' @name glm-methods
 #' @aliases summary.riffle_glm
 #' @examples
@@ -40,9 +46,11 @@ print.riffle_glm <- function(x, digits = max(3L, getOption("digits") - 3L), ...)
   cat("\n", rows_line(x), "\n", sep = "")
   fit <- x$fit
   if (is.finite(fit$deviance)) {
-    cat("Null deviance:", format(signif(fit$null_deviance, digits)), " on", null_df(x), "degrees of freedom\n")
-    cat("Residual deviance:", format(signif(fit$deviance, digits)), " on", df.residual(x), "degrees of freedom")
-    cat("  AIC:", format(signif(stats::AIC(x), digits)), "\n")
+    cat(sprintf("Degrees of Freedom: %s Total (i.e. Null);  ", big(null_df(x))))
+    cat(sprintf("%s Residual\n", big(df.residual(x))))
+    cat("Null Deviance:\t   ", format(signif(fit$null_deviance, digits)), "\n")
+    cat("Residual Deviance:", format(signif(fit$deviance, digits)))
+    cat("\tAIC:", format(signif(stats::AIC(x), digits)), "\n")
   }
   invisible(x)
 }
@@ -56,8 +64,9 @@ rows_line <- function(x) {
     if (counts$unseen > 0) sprintf("%s with an unseen level", big(counts$unseen))
   )
   paste0(
-    "Rows: ", big(counts$rows), if (length(left)) paste0(", of them ", paste(left, collapse = ", ")),
-    if (x$version > 0) sprintf("; version %s (learning blocks since the first fit)", big(x$version)),
+    "Rows: ", big(counts$rows),
+    if (length(left)) paste0(", of them ", paste(left, collapse = ", ")),
+    if (x$version > 0) sprintf("; version %s (learning blocks since the fit)", big(x$version)),
     if (x$fit$double_double) "; cross-products in twice the precision"
   )
 }
@@ -66,7 +75,8 @@ null_df <- function(x) x$fit$n - x$fit$n_zero - as.integer(x$recipe$intercept)
 
 dispersion_known <- function(x) x$family$family != "gaussian"
 
-# Standard errors as they are shown: Inf where a separated level has none, NA before the model is identified.
+# Standard errors as they are shown: Inf where a separated level has none, NA before the model
+# is identified.
 standard_errors <- function(object) {
   se <- sqrt(diag(vcov.riffle_glm(object)))
   if (!object$fit$identified) se[] <- NA_real_
@@ -81,7 +91,8 @@ coefficient_table <- function(object) {
   se <- standard_errors(object)[keep]
   statistic <- ifelse(is.infinite(se), NA_real_, estimate / se)
   normal <- dispersion_known(object)
-  p <- if (normal) 2 * stats::pnorm(-abs(statistic)) else 2 * stats::pt(-abs(statistic), df.residual(object))
+  below <- if (normal) stats::pnorm else \(t) stats::pt(t, df.residual(object))
+  p <- 2 * below(-abs(statistic))
   table <- cbind(estimate, se, statistic, p)
   dimnames(table) <- list(
     names(estimate),
@@ -97,9 +108,11 @@ summary.riffle_glm <- function(object, ...) {
     c(
       object[c("call", "family", "fit", "counts", "version")],
       list(
-        coefficients = coefficient_table(object), aliased = is.na(object$coefficients), dispersion = object$fit$dispersion,
-        df.residual = df.residual(object), df.null = null_df(object), deviance = object$fit$deviance,
-        null.deviance = object$fit$null_deviance, aic = stats::AIC(object), rows = rows_line(object)
+        coefficients = coefficient_table(object), aliased = is.na(object$coefficients),
+        dispersion = object$fit$dispersion, df.residual = df.residual(object),
+        df.null = null_df(object), deviance = object$fit$deviance,
+        null.deviance = object$fit$null_deviance, aic = stats::AIC(object),
+        rows = rows_line(object)
       )
     ),
     class = "summary.riffle_glm"
@@ -113,22 +126,24 @@ print.summary.riffle_glm <- function(x, digits = max(3L, getOption("digits") - 3
   cat("\nCall:\n", paste(deparse(x$call), collapse = "\n"), "\n\n", sep = "")
   if (!x$fit$identified) cat("Not yet identified: too few events for standard errors.\n\n")
   n_aliased <- sum(x$aliased)
-  cat("Coefficients:", if (n_aliased) sprintf("(%d not defined because of singularities)", n_aliased), "\n")
+  note <- if (n_aliased) sprintf(" (%d not defined because of singularities)", n_aliased)
+  cat("Coefficients:", note, "\n", sep = "")
   table <- x$coefficients
   if (n_aliased) {
-    table <- matrix(NA_real_, length(x$aliased), 4L, dimnames = list(names(x$aliased), colnames(table)))
+    names <- list(names(x$aliased), colnames(table))
+    table <- matrix(NA_real_, length(x$aliased), 4L, dimnames = names)
     table[!x$aliased, ] <- x$coefficients
   }
   stats::printCoefmat(table, digits = digits, signif.stars = signif.stars, na.print = "NA", ...)
   cat(sprintf(
-    "\n(Dispersion parameter for %s family %s)\n\n", x$family$family,
-    if (x$family$family == "gaussian") paste("taken to be", format(x$dispersion)) else "taken to be 1"
+    "\n(Dispersion parameter for %s family taken to be %s)\n\n", x$family$family,
+    format(x$dispersion)
   ))
   if (is.finite(x$deviance)) {
-    cat(
-      "    Null deviance:", format(signif(x$null.deviance, max(5L, digits + 1L))), " on", x$df.null, "degrees of freedom\n",
-      "Residual deviance:", format(signif(x$deviance, max(5L, digits + 1L))), " on", x$df.residual, "degrees of freedom\n"
-    )
+    both <- format(signif(c(x$null.deviance, x$deviance), max(5L, digits + 1L)))
+    df <- format(c(x$df.null, x$df.residual))
+    names <- c("    Null deviance:", "Residual deviance:")
+    cat(paste(names, both, " on", df, " degrees of freedom\n"), sep = "")
     cat("AIC: ", format(x$aic, digits = max(4L, digits + 1L)), "\n\n", sep = "")
   }
   cat(x$rows, "\n", sep = "")
@@ -161,10 +176,13 @@ confint.riffle_glm <- function(object, parm, level = 0.95, ...) {
   names <- names(object$coefficients)
   pick <- if (missing(parm)) names else if (is.numeric(parm)) names[parm] else parm
   unknown <- pick[!pick %in% names]
-  if (length(unknown)) abort_argument("`parm` must name coefficients; {.val {unknown}} {?is/are} not among them.")
+  if (length(unknown)) {
+    abort_argument("`parm` must name coefficients; {.val {unknown}} {?is/are} not among them.")
+  }
   tail <- (1 - level) / 2
-  quantile <- if (dispersion_known(object)) stats::qnorm(1 - tail) else stats::qt(1 - tail, df.residual(object))
-  half <- quantile * standard_errors(object)
+  normal <- dispersion_known(object)
+  q <- if (normal) stats::qnorm(1 - tail) else stats::qt(1 - tail, df.residual(object))
+  half <- q * standard_errors(object)
   out <- cbind(object$coefficients - half, object$coefficients + half)
   percent <- paste(format(100 * c(tail, 1 - tail), trim = TRUE, digits = 3), "%")
   dimnames(out) <- list(names, percent)
@@ -175,7 +193,8 @@ confint.riffle_glm <- function(object, parm, level = 0.95, ...) {
 logLik.riffle_glm <- function(object, ...) {
   structure(
     object$fit$loglik,
-    df = object$fit$rank + as.integer(!dispersion_known(object)), nobs = nobs.riffle_glm(object), class = "logLik"
+    df = object$fit$rank + as.integer(!dispersion_known(object)), nobs = nobs.riffle_glm(object),
+    class = "logLik"
   )
 }
 
@@ -197,7 +216,7 @@ formula.riffle_glm <- function(x, ...) x$formula
 #' @export
 terms.riffle_glm <- function(x, ...) x$terms
 
-# ---- what needs rows -----------------------------------------------------------------------------------------------------------
+# ---- what needs rows -----------------------------------------------------------------
 
 #' @rdname glm-methods
 #' @export
@@ -208,10 +227,11 @@ fitted.riffle_glm <- function(object, newdata, ...) {
 
 #' @rdname glm-methods
 #' @export
-residuals.riffle_glm <- function(object, newdata, type = c("deviance", "pearson", "response", "working"), ...) {
+residuals.riffle_glm <- function(object, newdata,
+                                 type = c("deviance", "pearson", "response", "working"), ...) {
   if (missing(newdata)) abort_keeps_no_rows("residuals", "m")
-  if (!is.data.frame(newdata)) abort_argument("`newdata` must be a data frame, not {describe(newdata)}.")
-  type <- match.arg(type)
+  check_data_frame(newdata)
+  type <- check_choice(type, c("deviance", "pearson", "response", "working"))
   y <- response_values(object, newdata)
   w <- weight_values(object, newdata)
   eta <- predict.riffle_glm(object, newdata)
@@ -234,11 +254,15 @@ residuals.riffle_glm <- function(object, newdata, type = c("deviance", "pearson"
 response_values <- function(object, newdata) {
   response <- object$recipe$response
   y <- frame_columns(newdata, response$name, arg = "newdata")[[1L]]
-  if (response$kind == "class") as.numeric(as.character(y) != response$levels[[1L]]) else as.double(y)
+  if (response$kind == "number") {
+    return(as.double(y))
+  }
+  as.numeric(as.character(y) != response$levels[[1L]])
 }
 
 weight_values <- function(object, newdata) {
-  extra <- extra_column(object$weights_call, newdata, environment(object$terms), "weights", "(weights)")
+  env <- environment(object$terms)
+  extra <- extra_column(object$weights_call, newdata, env, "weights", "(weights)")
   if (is.null(extra)) {
     return(rep(1, nrow(newdata)))
   }
@@ -256,7 +280,8 @@ model.frame.riffle_glm <- function(formula, newdata, ...) {
 #' @export
 model.matrix.riffle_glm <- function(object, newdata, ...) {
   if (missing(newdata)) abort_keeps_no_rows("model.matrix", "m")
-  out <- .Call(c_recipe_matrix, object$recipe, new_rows(object, newdata, "score"))
+  frames <- new_rows(object, newdata, "score")
+  out <- .Call(c_recipe_matrix, object$recipe, frames, unseen_codes[["error"]])
   columns <- design_columns(object$recipe)
   rows <- if (is.data.frame(newdata)) row.names(newdata) else as.character(seq_len(out$n))
   x <- out$x
@@ -285,7 +310,7 @@ simulate.riffle_glm <- function(object, nsim = 1, seed = NULL, newdata, ...) {
   as_columns(out, n)
 }
 
-# ---- comparing and showing -----------------------------------------------------------------------------------------------------
+# ---- comparing and showing -----------------------------------------------------------
 
 #' @rdname glm-methods
 #' @export
@@ -294,7 +319,8 @@ all.equal.riffle_glm <- function(target, current, ..., tolerance = 1.5e-8) {
     return("current is not a model of stream_glm()")
   }
   parts <- list(
-    formula = \(m) deparse1(formula(m)), family = \(m) m$family$family, coefficients = stats::coef, vcov = vcov.riffle_glm,
+    formula = \(m) deparse1(formula(m)), family = \(m) m$family$family,
+    coefficients = stats::coef, vcov = vcov.riffle_glm,
     deviance = deviance, counts = \(m) m$counts, version = \(m) m$version
   )
   differ <- lapply(names(parts), \(name) {
@@ -341,11 +367,11 @@ generics::augment
 
 #' @rdname glm-methods
 #' @export
-tidy.riffle_glm <- function(x, conf.int = FALSE, conf.level = 0.95, exponentiate = FALSE, ...) { # nolint
+tidy.riffle_glm <- function(x, conf.int = FALSE, conf.level = 0.95, exponentiate = FALSE, ...) {
   table <- coefficient_table(x)
   out <- data.frame(
-    term = rownames(table), estimate = table[, 1L], std.error = table[, 2L], statistic = table[, 3L], p.value = table[, 4L],
-    row.names = NULL
+    term = rownames(table), estimate = table[, 1L], std.error = table[, 2L],
+    statistic = table[, 3L], p.value = table[, 4L], row.names = NULL
   )
   if (conf.int) {
     ci <- confint.riffle_glm(x, rownames(table), conf.level)
@@ -361,18 +387,23 @@ tidy.riffle_glm <- function(x, conf.int = FALSE, conf.level = 0.95, exponentiate
 #' @export
 glance.riffle_glm <- function(x, ...) {
   data.frame(
-    null.deviance = x$fit$null_deviance, df.null = null_df(x), logLik = as.numeric(logLik.riffle_glm(x)), AIC = stats::AIC(x),
-    BIC = stats::BIC(x), deviance = x$fit$deviance, df.residual = df.residual(x), nobs = nobs.riffle_glm(x)
+    null.deviance = x$fit$null_deviance, df.null = null_df(x),
+    logLik = as.numeric(logLik.riffle_glm(x)), AIC = stats::AIC(x), BIC = stats::BIC(x),
+    deviance = x$fit$deviance, df.residual = df.residual(x), nobs = nobs.riffle_glm(x)
   )
 }
 
 #' @rdname glm-methods
 #' @export
-augment.riffle_glm <- function(x, newdata, type.predict = c("link", "response", "terms"), ...) { # nolint
+augment.riffle_glm <- function(x, newdata, type.predict = c("link", "response", "terms"), ...) {
   if (missing(newdata)) abort_keeps_no_rows("augment", "m, newdata =")
-  fit <- predict.riffle_glm(x, newdata, type = match.arg(type.predict))
+  check_data_frame(newdata)
+  type <- check_choice(type.predict, c("link", "response", "terms"))
+  fit <- predict.riffle_glm(x, newdata, type = type)
   out <- newdata
   out$.fitted <- if (is.matrix(fit)) fit else unname(fit)
-  if (x$recipe$response$name %in% names(newdata)) out$.resid <- unname(residuals.riffle_glm(x, newdata))
+  if (x$recipe$response$name %in% names(newdata)) {
+    out$.resid <- unname(residuals.riffle_glm(x, newdata))
+  }
   out
 }

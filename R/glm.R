@@ -1,40 +1,51 @@
 #' Generalised linear models on data that need not fit in memory
 #'
-#' `stream_glm()` fits a generalised linear model to a data frame or to a Kafka topic. Coefficients, standard errors and deviances are
-#' those of [stats::glm()] run to convergence; a model matrix is never made and factors are never expanded. The result is a value: it
-#' holds what was learnt, not the rows. It can be saved, used to predict, and updated with new rows (see [update.riffle_glm()]).
+#' `stream_glm()` fits a generalised linear model to a data frame or to a Kafka topic.
+#' Coefficients, standard errors and deviances are those of [stats::glm()] run to convergence; a
+#' model matrix is never made and factors are never expanded. The result is a value: it holds
+#' what was learnt, not the rows. It can be saved, used to predict, and updated with new rows
+#' (see [update.riffle_glm()]).
 #'
-#' @param formula A formula whose variables are columns of `data`: numbers, factors, strings, logicals, their interactions, `offset(column)`,
-#'   `0 +` and `.` (all other columns but metadata, whose names begin with a dot, and raw ones). Anything to compute, such as
+#' @param formula A formula whose variables are columns of `data`: numbers, factors, strings,
+#'   logicals, their interactions, `offset(column)`, `0 +` and `.` (all other columns but
+#'   metadata, whose names begin with a dot, and raw ones). Anything to compute, such as
 #'   `log(x)`, must be made a column first.
-#' @param data A data frame, or a stream from [read_stream()], which is read from its start to the end as of now.
-#' @param family `gaussian`, `binomial` or `poisson` at their canonical links: a function, a string or a family object.
-#' @param weights,offset,subset As in [stats::glm()]: evaluated in `data`, then where the formula was written. Weights are
-#'   precisions (for `binomial`: numbers of trials), not counts of rows. For a stream `weights` and `offset` are names of columns, and `subset`
-#'   must be left out.
-#' @param na.action `na.omit`: rows with a missing value in a used column are left out and counted; `na.fail`: they are an error.
+#' @param data A data frame, or a stream from [read_stream()], which is read from its start to
+#'   the end as of now.
+#' @param family `gaussian`, `binomial` or `poisson` at their canonical links: a function, a
+#'   string or a family object.
+#' @param weights,offset,subset As in [stats::glm()]: evaluated in `data`, then where the
+#'   formula was written. Weights are precisions (for `binomial`: numbers of trials), not counts
+#'   of rows. For a stream `weights` and `offset` are names of columns, and `subset` must be
+#'   left out.
+#' @param na.action `na.omit`: rows with a missing value in a used column are left out and
+#'   counted; `na.fail`: they are an error.
 #' @param contrasts A list named by factors, as in [stats::glm()]; `NULL`: `options("contrasts")`.
 #' @param start Coefficients to start from, or `NULL`.
-#' @param control A list: `threads` (2), `block` (rows of a learning block in updates, 1000), `epsilon` (stop when Newton's decrement
-#'   is below it, 1e-14), `maxit` (passes at most, 100).
+#' @param control A list: `threads` (2), `block` (rows of a learning block in updates, 1000),
+#'   `epsilon` (stop when Newton's decrement is below it, 1e-14), `maxit` (passes at most, 100).
 #' @returns A model of class `riffle_glm` and `riffle_model`.
 #'
 #' @details
-#' Levels of strings are found in a first pass, in C order whatever the session's collation, so the first of them is the reference. A factor of a
-#' data frame keeps its own order, as in `glm()`. A string with more than 1,000 levels is refused. For `binomial` the response is a
+#' Levels of strings are found in a first pass, in C order whatever the session's collation, so
+#' the first of them is the reference. A factor of a data frame keeps its own order, as in
+#' `glm()`. A string with more than 1,000 levels is refused. For `binomial` the response is a
 #' logical, a number from 0 to 1, a factor or a string whose first level is failure.
 #'
-#' A column that is a combination of earlier ones has the coefficient `NA`, and a message names it. A level without an event, or with
-#' nothing but events, has no finite estimate: a warning of class `riffle_warning_separation` names it, and its standard error prints as `Inf`.
+#' A column that is a combination of earlier ones has the coefficient `NA`, and a message names
+#' it. A level without an event, or with nothing but events, has no finite estimate: a warning
+#' of class `riffle_warning_separation` names it, and its standard error prints as `Inf`.
 #'
-#' Cross-products are accumulated in fixed cells of rows, so the result is the same to the last bit however the rows are cut into
-#' frames and on any number of threads.
+#' Cross-products are accumulated in fixed cells of rows, so the result is the same to the last
+#' bit however the rows are cut into frames and on any number of threads.
 #'
 #' @section Errors:
-#' `riffle_error_argument` for a wrong argument, by name; `riffle_error_schema` when a column is not there; `riffle_error_data` for rows that cannot
-#' be learnt: none left, a response out of the family's range, one class only, negative weights, infinite values.
-#' @source Newton's method as in McCullagh and Nelder (1989), Generalized Linear Models, 2nd edition, chapter 2. Updates: Luo and Song (2020),
-#'   Renewable estimation and incremental inference in generalized linear models with streaming data sets, JRSS B 82.
+#' `riffle_error_argument` for a wrong argument, by name; `riffle_error_schema` when a column is
+#' not there; `riffle_error_data` for rows that cannot be learnt: none left, a response out of
+#' the family's range, one class only, negative weights, infinite values.
+#' @source Newton's method as in McCullagh and Nelder (1989), Generalized Linear Models, 2nd
+#'   edition, chapter 2. Updates: Luo and Song (2020), Renewable estimation and incremental
+#'   inference in generalized linear models with streaming data sets, JRSS B 82.
 #' @seealso [predict.riffle_glm()], [summary.riffle_glm()], [update.riffle_glm()], [live_model()]
 #' @export
 #' @examples
@@ -43,8 +54,9 @@
 #' m
 #' summary(m)
 #' head(predict(m, d, type = "response"))
-stream_glm <- function(formula, data, family = gaussian(), weights, offset, subset, na.action = na.omit, # nolint
-                       contrasts = NULL, start = NULL, control = list()) {
+stream_glm <- function(formula, data, family = gaussian(), weights, offset, subset,
+                       na.action = na.omit, contrasts = NULL, start = NULL,
+                       control = list()) {
   if (missing(data)) abort_argument("`data` must be given: a data frame or a stream.")
   check_data(data)
   family <- as_family(family)
@@ -62,8 +74,9 @@ stream_glm <- function(formula, data, family = gaussian(), weights, offset, subs
   )
   rows <- subset_rows(if (!missing(subset)) substitute(subset), data, env)
   fit_glm(list(
-    call = match.call(), formula = formula, plan = plan, data = data, family = family, extras = Filter(Negate(is.null), extras),
-    calls = calls, subset = rows, na_action = na_action, contrasts = contrasts, start = start, control = control,
+    call = match.call(), formula = formula, plan = plan, data = data, family = family,
+    extras = Filter(Negate(is.null), extras), calls = calls, subset = rows,
+    na_action = na_action, contrasts = contrasts, start = start, control = control,
     defaults = getOption("contrasts")
   ))
 }
@@ -73,21 +86,25 @@ fit_glm <- function(job, cut = NULL) {
   rows <- learning_rows(job$plan, job$data, job$extras, job$subset, cut)
   check_response_kind(job$plan, rows$kind, job$family)
   recipe <- compile_recipe(
-    job$plan, rows$kind, find_levels(job$plan, rows), rows$ordered, rows$own, job$contrasts, job$defaults,
+    job$plan, rows$kind, find_levels(job$plan, rows), rows$ordered, rows$own,
+    job$contrasts, job$defaults,
     weight = job$extras$weights$name, offset = job$extras$offset$name
   )
   columns <- design_columns(recipe)
   job$start <- check_start(job$start, columns$names)
   fitted <- .Call(c_glm_fit, rows$frames, recipe, list(
-    family = family_codes[[job$family$family]], threads = job$control$threads, epsilon = job$control$epsilon,
-    maxit = job$control$maxit, start = job$start, fail = job$na_action == "na.fail"
+    family = family_codes[[job$family$family]], threads = job$control$threads,
+    epsilon = job$control$epsilon, maxit = job$control$maxit, start = job$start,
+    fail = job$na_action == "na.fail"
   ))
   object <- structure(
     list(
-      call = job$call, formula = stats::formula(job$plan$terms), terms = job$plan$terms, family = job$family, recipe = recipe,
-      contrasts = if (length(recipe$contrasts)) recipe$contrasts, xlevels = factor_levels(recipe, rows$kind),
-      weights_call = job$calls$weights, offset_call = job$calls$offset, na.action = job$na_action, control = job$control,
-      counts = fitted$counts, positions = frames_positions(rows$frames), batch_rows = fitted$counts$used
+      call = job$call, formula = stats::formula(job$plan$terms), terms = job$plan$terms,
+      family = job$family, recipe = recipe,
+      contrasts = if (length(recipe$contrasts)) recipe$contrasts,
+      xlevels = factor_levels(recipe), weights_call = job$calls$weights,
+      offset_call = job$calls$offset, na.action = job$na_action, control = job$control,
+      counts = fitted$counts, positions = frames_positions(rows$frames)
     ),
     class = c("riffle_glm", "riffle_model")
   )
@@ -97,7 +114,7 @@ fit_glm <- function(job, cut = NULL) {
   object
 }
 
-# ---- arguments -----------------------------------------------------------------------------------------------------------------
+# ---- arguments -----------------------------------------------------------------------
 
 family_codes <- c(gaussian = 0L, binomial = 1L, poisson = 2L)
 canonical_links <- c(gaussian = "identity", binomial = "logit", poisson = "log")
@@ -120,7 +137,9 @@ as_family <- function(family) {
   } else {
     describe(given)
   }
-  abort_argument("`family` must be gaussian, binomial or poisson at its canonical link, not {found}.")
+  abort_argument(
+    "`family` must be gaussian, binomial or poisson at its canonical link, not {found}."
+  )
 }
 
 default_control <- list(threads = 2L, block = 1000L, epsilon = 1e-14, maxit = 100L)
@@ -137,10 +156,11 @@ check_control <- function(control) {
   out <- utils::modifyList(default_control, control)
   for (name in names(out)) {
     x <- out[[name]]
-    if (!is.numeric(x) || length(x) != 1L || is.na(x) || x <= 0 || (name != "epsilon" && (x < 1 || x > 1e6))) {
-      abort_argument("`control${name}` must be one positive number, not {describe(x)}.")
+    check_positive(x, paste0("control$", name))
+    if (name != "epsilon") {
+      check_count(x, paste0("control$", name))
+      out[[name]] <- as.integer(min(x, 1e9))
     }
-    if (name != "epsilon") out[[name]] <- as.integer(x)
   }
   out
 }
@@ -163,7 +183,9 @@ check_start <- function(start, names) {
     return(NULL)
   }
   if (!is.numeric(start) || length(start) != length(names) || !all(is.finite(start))) {
-    abort_argument("`start` must be {length(names)} finite numbers, one a coefficient, not {describe(start)}.")
+    abort_argument(
+      "`start` must be {length(names)} finite number{?s}, one a coefficient, not {describe(start)}."
+    )
   }
   as.double(start)
 }
@@ -171,20 +193,26 @@ check_start <- function(start, names) {
 check_response_kind <- function(plan, kind, family) {
   name <- plan$column[[plan$response]]
   if (family$family != "binomial" && kind[[name]] %in% c("factor", "string")) {
-    abort_argument("The response `{name}` must be a number for the {family$family} family, not a {kind[[name]]}.")
+    abort_argument(
+      "The response `{name}` must be a number for the {family$family} family, not a {kind[[name]]}."
+    )
   }
 }
 
 check_one_class <- function(object) {
   fit <- object$fit
   if (object$family$family == "binomial" && (fit$events <= 0 || fit$events >= fit$sum_weight)) {
-    abort_kind("data", "The response `{object$recipe$response$name}` must have both classes; every row has {if (fit$events <= 0) 'failure' else 'success'}.")
+    found <- if (fit$events <= 0) "failure" else "success"
+    abort_kind("data", c(
+      "The response `{object$recipe$response$name}` must have both classes.",
+      i = "Every row is a {found}."
+    ))
   }
 }
 
-# ---- the value -----------------------------------------------------------------------------------------------------------------
+# ---- the value -----------------------------------------------------------------------
 
-factor_levels <- function(recipe, kind) {
+factor_levels <- function(recipe) {
   is_factor <- vapply(recipe$variables, \(v) v$kind == "category" && !v$logical, NA)
   found <- lapply(recipe$variables[is_factor], \(v) v$levels)
   names(found) <- vapply(recipe$variables[is_factor], \(v) v$label, "")
@@ -202,7 +230,8 @@ set_state <- function(object, state) {
   object
 }
 
-# Rows and events of every cell of the coded terms, from the counts that C keeps for the columns of the indicator space.
+# Rows and events of every cell of the coded terms, from the counts that C keeps for the columns
+# of the indicator space.
 level_counts <- function(recipe, rows, events) {
   at <- as.integer(recipe$intercept)
   cells <- lapply(recipe$terms, \(term) {
@@ -214,51 +243,59 @@ level_counts <- function(recipe, rows, events) {
     if (!all(category)) {
       return(NULL)
     }
-    labels <- Map(\(v) v$levels, variables)
-    cell <- Reduce(\(first, next_one) as.vector(outer(first, next_one, paste, sep = ":")), labels)
-    data.frame(term = term$label, level = cell, rows = rows[here], events = events[here])
+    grid <- do.call(expand.grid, c(lapply(variables, \(v) v$levels), stringsAsFactors = FALSE))
+    names(grid) <- vapply(variables, \(v) v$name, "")
+    cell <- data.frame(
+      term = rep(term$label, n), level = do.call(paste, c(unname(grid), sep = ":")),
+      rows = rows[here], events = events[here]
+    )
+    cell$parts <- lapply(seq_len(n), \(i) unlist(grid[i, , drop = FALSE]))
+    cell
   })
   do.call(rbind, cells)
 }
 
-# ---- what a fit says -----------------------------------------------------------------------------------------------------------
+# ---- what a fit says -----------------------------------------------------------------
 
 say_fit <- function(object) {
   fit <- object$fit
   aliased <- names(object$coefficients)[is.na(object$coefficients)]
   if (length(aliased)) {
     cli::cli_inform(
-      "{cli::qty(length(aliased))}Column{?s} {.val {aliased}} {?is/are} a combination of earlier columns: {?its/their} coefficient{?s} {?is/are} NA.",
+      c(
+        paste(
+          "{cli::qty(aliased)}Column{?s} {.val {aliased}}",
+          "{?is a combination/are combinations} of earlier ones."
+        ),
+        i = "{cli::qty(aliased)}{?Its coefficient is/Their coefficients are} NA."
+      ),
       class = c("riffle_message_aliased", "riffle_message")
     )
   }
   warn_separation(object)
   if (!fit$converged && !fit$separated) {
-    cli::cli_warn(
-      "The fit has not converged within {fit$passes} passes: raise `control$maxit`.",
-      class = c("riffle_warning_convergence", "riffle_warning")
-    )
+    warn_kind("convergence", c(
+      "The fit has not converged within {fit$passes} pass{?es}.",
+      i = "Raise `control$maxit`."
+    ))
   }
 }
 
-# Cells that have no event, or nothing but events: the likelihood has no maximum there. A cell within a margin that is listed
-# already is not told again.
+# Cells that have no event, or nothing but events: the likelihood has no maximum there. A cell
+# within a margin that is listed already is not told again.
 separated_levels <- function(object) {
   if (object$family$family == "gaussian" || is.null(object$levels)) {
     return(NULL)
   }
   cells <- object$levels
-  full <- object$family$family == "binomial" & is.null(object$recipe$weight) & cells$events >= cells$rows
+  counts_trials <- object$family$family != "binomial" || !is.null(object$recipe$weight)
+  full <- !counts_trials & cells$events >= cells$rows
   cells <- cells[cells$rows > 0 & (cells$events <= 0 | full), , drop = FALSE]
-  order <- lengths(strsplit(cells$term, ":", fixed = TRUE))
-  implied <- vapply(seq_len(nrow(cells)), \(i) {
-    mine <- paste(strsplit(cells$term[[i]], ":", fixed = TRUE)[[1L]], strsplit(cells$level[[i]], ":", fixed = TRUE)[[1L]])
-    any(vapply(which(order < order[[i]]), \(j) {
-      other <- paste(strsplit(cells$term[[j]], ":", fixed = TRUE)[[1L]], strsplit(cells$level[[j]], ":", fixed = TRUE)[[1L]])
-      all(other %in% mine)
-    }, NA))
+  parts <- lapply(cells$parts, \(cell) paste(names(cell), cell, sep = "="))
+  implied <- vapply(parts, \(mine) {
+    any(vapply(parts, \(other) length(other) < length(mine) && all(other %in% mine), NA))
   }, NA)
-  cells <- cells[!implied, , drop = FALSE]
+  cells <- cells[!implied, c("term", "level", "rows", "events"), drop = FALSE]
   rownames(cells) <- NULL
   cells
 }
@@ -270,17 +307,19 @@ warn_separation <- function(object) {
   }
   shown <- utils::head(cells, 5L)
   lines <- if (NROW(cells)) {
-    sprintf("%s '%s': %s rows, %s events", shown$term, shown$level, big(shown$rows), big(shown$events))
+    counts <- list(big(shown$rows), big(shown$events))
+    sprintf("%s '%s': %s rows, %s events", shown$term, shown$level, counts[[1L]], counts[[2L]])
   } else {
     sprintf("column '%s'", utils::head(names(which(is.infinite(standard_errors(object)))), 5L))
   }
   more <- NROW(cells) - NROW(shown)
+  border <- if (object$family$family == "poisson") "a mean of 0" else "a probability of 0 or 1"
   cli::cli_warn(
     c(
-      "Some coefficients have no finite estimate: fitted {if (object$family$family == 'poisson') 'means' else 'probabilities'} reach the border.",
-      stats::setNames(lines, rep("*", length(lines))),
-      if (more > 0L) c("*" = "and {more} more"),
-      i = "Their standard errors print as Inf. Drop or join such levels, or collect more rows."
+      "Some coefficients have no finite estimate: the rows are fitted best by {border}.",
+      stats::setNames(sprintf("{lines[[%d]]}", seq_along(lines)), rep("*", length(lines))),
+      if (more > 0L) c("*" = "and {big(more)} more"),
+      i = "Their standard errors print as Inf. Join or drop such levels, or collect more rows."
     ),
     class = c("riffle_warning_separation", "riffle_warning"), levels = cells
   )

@@ -1,25 +1,29 @@
 #' Live models
 #'
-#' A model is a value; a live model is the one object that learns in place. Queries score with it ([score_with()]) and learn into it
-#' ([learn_with()]); `current_model()` takes a snapshot, a value again.
+#' A model is a value; a live model is the one object that learns in place. Queries score with
+#' it ([score_with()]) and learn into it ([learn_with()]); `current_model()` takes a snapshot, a
+#' value again.
 #'
 #' @param model A model from [stream_glm()].
 #' @param name Its name in scores, a string; `NULL` for the name of the variable given.
 #' @param x A live model.
 #' @param object A live model.
 #' @param newdata Rows to learn or to score: a data frame or a stream.
-#' @param flush `TRUE`: rows that do not fill a learning block are learnt at once as a shorter one; `FALSE`: they wait for more.
+#' @param flush `TRUE`: rows that do not fill a learning block are learnt at once as a shorter
+#'   one; `FALSE`: they wait for more.
 #' @param ... Passed on to [predict.riffle_glm()], or unused.
-#' @returns `live_model()`: a `riffle_live`. `update()`: the live model, invisibly. `predict()`: as for the model that it is
-#'   now. `current_model()`: a model.
+#' @returns `live_model()`: a `riffle_live`. `update()`: the live model, invisibly. `predict()`:
+#'   as for the model that it is now. `current_model()`: a model.
 #' @details
-#' The version grows by one with every learning block (`control$block` rows of the model). One writer at a time: while a
-#' query learns, `update()` is an error that names it. A row with an unseen level counts as the first level, with a warning. An interrupted `update()` keeps
-#' what it had learnt.
+#' The version grows by one with every learning block (`control$block` rows of the model). One
+#' writer at a time: while a query learns, `update()` is an error that names it. A row with an
+#' unseen level counts as the first level, with a warning. An interrupted `update()` keeps what
+#' it had learnt.
 #'
 #' A live model belongs to its R session: it cannot be saved. Save `current_model(x)`.
 #' @section Errors:
-#' `riffle_error_argument` for a wrong argument; `riffle_error_state` when somebody else learns with it, or when it comes from another session.
+#' `riffle_error_argument` for a wrong argument; `riffle_error_state` when somebody else learns
+#' with it, or when it comes from another session.
 #' @source The renewable equation of [update.riffle_glm()].
 #' @export
 #' @examples
@@ -32,7 +36,9 @@
 #' predict(live, d[1:3, ], type = "response")
 #' current_model(live)$version
 live_model <- function(model, name = NULL) {
-  if (!inherits(model, "riffle_model")) abort_argument("`model` must be a model, not {describe(model)}.")
+  if (!inherits(model, "riffle_model")) {
+    abort_argument("`model` must be a model, not {describe(model)}.")
+  }
   if (is.null(name)) {
     given <- substitute(model)
     name <- if (is.symbol(given)) as.character(given) else "model"
@@ -55,7 +61,9 @@ set_block <- function(live, block) {
 }
 
 check_live <- function(x, arg = "x") {
-  if (!inherits(x, "riffle_live")) abort_argument("`{arg}` must be a live model, not {describe(x)}.")
+  if (!inherits(x, "riffle_live")) {
+    abort_argument("`{arg}` must be a live model, not {describe(x)}.")
+  }
 }
 
 #' @rdname live_model
@@ -76,11 +84,12 @@ current_model <- function(x) {
 print.riffle_live <- function(x, ...) {
   status <- .Call(c_live_status, x$handle)
   cat(sprintf(
-    "<live model %s: %s, %s coefficients> updates in place, version %s\n", x$name, deparse1(x$model$formula),
-    big(length(x$model$coefficients)), big(status$version)
+    "<live model %s: %s, %s coefficients> updates in place, version %s\n", x$name,
+    deparse1(x$model$formula), big(length(x$model$coefficients)), big(status$version)
   ))
   if (status$touched) {
-    cat(sprintf("  %s rows learnt, %s waiting for a full block\n", big(status$learnt), big(status$pending)))
+    counts <- c(big(status$learnt), big(status$pending))
+    cat(sprintf("  %s rows learnt, %s waiting for a full block\n", counts[[1L]], counts[[2L]]))
   }
   invisible(x)
 }
@@ -89,9 +98,7 @@ print.riffle_live <- function(x, ...) {
 #' @export
 update.riffle_live <- function(object, newdata, ..., flush = FALSE) {
   if (missing(newdata)) abort_argument("`newdata` must be given: rows to learn.")
-  if (!is.logical(flush) || length(flush) != 1L || is.na(flush)) {
-    abort_argument("`flush` must be TRUE or FALSE, not {describe(flush)}.")
-  }
+  check_flag(flush)
   counts <- .Call(c_live_learn, object$handle, new_rows(object$model, newdata, "learn"), flush)
   warn_unseen(counts, "reference")
   invisible(object)

@@ -1,7 +1,8 @@
-# What every learner's R side shares: which rows it learns from or scores, the levels they have, the recipe over them. Rows travel as
-# frames in memory behind a handle (df_frames(), stream_frames()); nothing here does arithmetic on them.
+# What every learner's R side shares: which rows it learns from or scores, the levels they have,
+# the recipe over them. Rows travel as frames in memory behind a handle (df_frames(),
+# stream_frames()); nothing here does arithmetic on them.
 
-# ---- sources of rows -----------------------------------------------------------------------------------------------------------
+# ---- sources of rows -----------------------------------------------------------------
 
 is_stream <- function(data) inherits(data, "riffle_stream")
 
@@ -55,8 +56,8 @@ stream_kind <- function(type, name) {
   )
 }
 
-# The columns of a data frame that a plan uses, as a list. A name that is not a column may be a variable of the formula's
-# environment when `env` is given: its values are taken now.
+# The columns of a data frame that a plan uses, as a list. A name that is not a column may be a
+# variable of the formula's environment when `env` is given: its values are taken now.
 frame_columns <- function(data, names, env = NULL, arg = "data") {
   columns <- lapply(stats::setNames(nm = names), \(name) {
     if (name %in% base::names(data)) {
@@ -71,7 +72,8 @@ frame_columns <- function(data, names, env = NULL, arg = "data") {
     }
     if (length(value) != nrow(data)) {
       abort_argument(
-        "`{name}` is not a column of `{arg}`, and as a variable it must have {nrow(data)} values, not {length(value)}."
+        "`{name}` is not a column of `{arg}`, and as a variable it must have {nrow(data)} values, ",
+        "not {length(value)}."
       )
     }
     value
@@ -79,8 +81,9 @@ frame_columns <- function(data, names, env = NULL, arg = "data") {
   columns
 }
 
-# `weights` and `offset` as in glm(): evaluated in the data, then where the formula was written. A plain column name stays a
-# name, so that update() finds it in new rows; anything else becomes the column `into`.
+# `weights` and `offset` as in glm(): evaluated in the data, then where the formula was written.
+# A plain column name stays a name, so that update() finds it in new rows; anything else becomes
+# the column `into`.
 extra_column <- function(expr, data, env, arg, into) {
   if (is.null(expr)) {
     return(NULL)
@@ -122,8 +125,8 @@ subset_rows <- function(expr, data, env) {
   seq_len(nrow(data))[rows]
 }
 
-# Everything that a fit needs to know of its rows: kinds of the columns, contrasts that factors bring along, and the frames.
-# `cut`: rows of a frame, for tests; NULL: one frame.
+# Everything that a fit needs to know of its rows: kinds of the columns, contrasts that factors
+# bring along, and the frames. `cut`: rows of a frame, for tests; NULL: one frame.
 learning_rows <- function(plan, data, extras, subset = NULL, cut = NULL) {
   if (is_stream(data)) {
     return(stream_rows(plan, data, extras))
@@ -135,7 +138,7 @@ learning_rows <- function(plan, data, extras, subset = NULL, cut = NULL) {
     if (is.null(value)) {
       value <- data[[extra$name]]
       if (!is.numeric(value)) {
-        abort_argument("`{extra$name}` must be numeric to be {extra$what}, not {describe(value)}.")
+        abort_argument("The column `{extra$name}` must be numeric, not {describe(value)}.")
       }
     }
     columns[[extra$name]] <- value
@@ -163,7 +166,8 @@ stream_rows <- function(plan, data, extras) {
   if (length(unknown)) {
     abort_kind("schema", c(
       "The stream has no field {.val {unknown}}, which the formula uses.",
-      i = "Its fields are {.val {names(types)}}; a variable of the session cannot stand for a column of a stream."
+      i = "Its fields are {.val {names(types)}}.",
+      i = "A variable of the session cannot stand for a column of a stream."
     ))
   }
   kind <- vapply(plan$used, \(name) stream_kind(types[[name]], name), "")
@@ -185,16 +189,18 @@ cut_frames <- function(rows, cut) {
     return(df_frames(rows))
   }
   starts <- seq(1L, max(1L, nrow(rows)), by = cut)
-  pieces <- lapply(starts, \(from) rows[seq_len(nrow(rows)) >= from & seq_len(nrow(rows)) < from + cut, , drop = FALSE])
-  .Call(c_frames_join, lapply(pieces, df_frames))
+  .Call(c_frames_join, lapply(starts, \(from) {
+    upto <- min(nrow(rows), from + cut - 1L)
+    df_frames(rows[seq_len(upto - from + 1L) + from - 1L, , drop = FALSE])
+  }))
 }
 
-# ---- levels --------------------------------------------------------------------------------------------------------------------
+# ---- levels --------------------------------------------------------------------------
 
 max_levels <- 1000L
 
-# The levels of every category that occur in complete rows: a factor of a data frame keeps its own order, all others are in C
-# order, whatever the session's collation.
+# The levels of every category that occur in complete rows: a factor of a data frame keeps its
+# own order, all others are in C order, whatever the session's collation.
 find_levels <- function(plan, rows) {
   category <- plan$used[rows$kind[plan$used] %in% c("factor", "string")]
   found <- .Call(c_frames_levels, rows$frames, rows$used, category, max_levels)
@@ -214,14 +220,15 @@ find_levels <- function(plan, rows) {
   levels
 }
 
-# ---- rows for a model that is there --------------------------------------------------------------------------------------------
+# ---- rows for a model that is there --------------------------------------------------
 
-# The frames of new rows: the columns that scoring or learning need, by name, and weights and offset that are expressions.
+# The frames of new rows: the columns that scoring or learning need, by name, and weights and
+# offset that are expressions.
 new_rows <- function(object, newdata, what, cut = NULL) {
   check_data(newdata, "newdata")
   needed <- recipe_columns(object, what)
   if (is_stream(newdata)) {
-    return(stream_frames(newdata, needed))
+    return(stream_frames(newdata, if (length(needed)) needed else names(newdata)[[1L]]))
   }
   env <- environment(object$terms)
   given <- list("(weights)" = object$weights_call, "(offset)" = object$offset_call)
@@ -231,6 +238,8 @@ new_rows <- function(object, newdata, what, cut = NULL) {
   })
   plain <- setdiff(needed, names(given))
   columns <- frame_columns(newdata, plain, arg = "newdata")
+  # Frames without a column have no rows, and a model of the mean alone needs none.
+  if (!length(columns)) columns <- list(.row = numeric(nrow(newdata)))
   for (extra in made) columns[[extra$name]] <- extra$value
   cut_frames(as_columns(columns, nrow(newdata)), cut)
 }
@@ -241,10 +250,11 @@ unseen_codes <- c(error = 0L, na = 1L, reference = 2L)
 warn_unseen <- function(counts, unseen) {
   if (counts$unseen > 0 && unseen != "error") {
     what <- if (unseen == "na") "the prediction is NA" else "the first level stands for them"
-    cli::cli_warn(
-      "{big(counts$unseen)} row{?s} {?has/have} a level that the model has not seen (the first: {counts$first_unseen}): {what}.",
-      class = c("riffle_warning_unseen", "riffle_warning")
-    )
+    n <- counts$unseen
+    warn_kind("unseen", c(
+      "{big(n)}{cli::qty(n)} row{?s} {?has/have} a level that the model has not seen: {what}.",
+      i = "The first is {counts$first_unseen}."
+    ))
   }
 }
 

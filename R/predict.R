@@ -1,31 +1,40 @@
 #' Predict, and learn from new rows
 #'
-#' `predict()` gives one prediction for each row of `newdata`, always: a row with a missing value, or with a level that the model has not seen,
-#' gets `NA`. `update()` with rows returns a new model that has learnt them too, without the old rows.
+#' `predict()` gives one prediction for each row of `newdata`, always: a row with a missing
+#' value, or with a level that the model has not seen, gets `NA`. `update()` with rows returns a
+#' new model that has learnt them too, without the old rows.
 #'
 #' @param object A model from [stream_glm()].
-#' @param newdata A data frame or a stream with the columns of the formula. For `update()` also a formula, such as `. ~ . - x`: then the
-#'   model is fitted anew, and `data` must be given since a model keeps no rows.
-#' @param type `"link"` (the linear predictor), `"response"` (a mean or a probability) or `"terms"` (a matrix: what each term adds. It is not
-#'   centred, because the model keeps no rows; the attribute `constant` is the intercept).
-#' @param se.fit Whether standard errors are wanted: then the result is a list with `fit`, `se.fit` and `residual.scale`.
-#' @param unseen What an unseen level does: `"na"`, `"reference"` (the first level stands for it) or `"error"`; both of the first two
-#'   warn once with class `riffle_warning_unseen`.
+#' @param newdata A data frame or a stream with the columns of the formula. For `update()` also
+#'   a formula, such as `. ~ . - x`: then the model is fitted anew, and `data` must be given
+#'   since a model keeps no rows.
+#' @param type `"link"` (the linear predictor), `"response"` (a mean or a probability) or
+#'   `"terms"` (a matrix: what each term adds. It is not centred, because the model keeps no
+#'   rows; the attribute `constant` is the intercept).
+#' @param se.fit Whether standard errors are wanted: then the result is a list with `fit`,
+#'   `se.fit` and `residual.scale`.
+#' @param unseen What an unseen level does: `"na"`, `"reference"` (the first level stands for
+#'   it) or `"error"`; both of the first two warn once with class `riffle_warning_unseen`.
 #' @param na.action What becomes of missing predictions: `na.pass` keeps them.
 #' @param data For `update()` with a formula: the rows to fit.
 #' @param ... Unused.
-#' @returns `predict()`: a numeric vector named by the rows of `newdata`, or a list, or a matrix, as said. `update()`: a model.
+#' @returns `predict()`: a numeric vector named by the rows of `newdata`, or a list, or a
+#'   matrix, as said. `update()`: a model.
 #' @details
-#' Learning is by blocks of `control$block` rows: for each block the equation `J (b_old - b) + U(b) = 0` is solved, where `J` is the information so
-#' far and `U` the score of the block, which is the batch fit with the old estimate as its prior. The rest of the rows is a shorter
-#' block. The rows of the first fit should hold ten events a coefficient or more; after 30 events a coefficient the result is within a tenth of a
-#' standard error of the fit to all rows. An unseen level is an error in `update()`.
+#' Learning is by blocks of `control$block` rows: for each block the equation `J (b_old - b) +
+#' U(b) = 0` is solved, where `J` is the information so far and `U` the score of the block,
+#' which is the batch fit with the old estimate as its prior. The rest of the rows is a shorter
+#' block. The rows of the first fit should hold ten events a coefficient or more; after 30
+#' events a coefficient the result is within a tenth of a standard error of the fit to all rows.
+#' An unseen level is an error in `update()`.
 #'
-#' A model knows the positions of topics that it has learnt: `update(m, stream)` skips those and says how many.
+#' A model knows the positions of topics that it has learnt: `update(m, stream)` skips those and
+#' says how many.
 #' @section Errors:
-#' `riffle_error_schema` when `newdata` lacks a column; `riffle_error_data` for an unseen level with `unseen = "error"`; `riffle_error_argument` when
-#' `newdata` or `data` is missing.
-#' @source Luo and Song (2020), Renewable estimation and incremental inference in generalized linear models with streaming data sets, JRSS B 82.
+#' `riffle_error_schema` when `newdata` lacks a column; `riffle_error_data` for an unseen level
+#' with `unseen = "error"`; `riffle_error_argument` when `newdata` or `data` is missing.
+#' @source Luo and Song (2020), Renewable estimation and incremental inference in generalized
+#'   linear models with streaming data sets, JRSS B 82.
 #' @name predict.riffle_glm
 #' @aliases update.riffle_glm
 #' @examples
@@ -39,11 +48,13 @@ NULL
 
 #' @rdname predict.riffle_glm
 #' @export
-predict.riffle_glm <- function(object, newdata, type = c("link", "response", "terms"), se.fit = FALSE, # nolint
-                               unseen = c("na", "reference", "error"), na.action = na.pass, ...) { # nolint
+predict.riffle_glm <- function(object, newdata, type = c("link", "response", "terms"),
+                               se.fit = FALSE, unseen = c("na", "reference", "error"),
+                               na.action = na.pass, ...) {
   if (missing(newdata)) abort_keeps_no_rows("predict", "m")
-  type <- check_choice(type[[1L]], c("link", "response", "terms"))
-  unseen <- check_choice(unseen[[1L]], c("na", "reference", "error"))
+  type <- check_choice(type, c("link", "response", "terms"))
+  unseen <- check_choice(unseen, c("na", "reference", "error"))
+  check_flag(se.fit)
   frames <- new_rows(object, newdata, "score")
   out <- if (type == "terms") {
     term_effects(object, frames, unseen, se.fit)
@@ -56,7 +67,8 @@ predict.riffle_glm <- function(object, newdata, type = c("link", "response", "te
   if (!se.fit) {
     return(out$fit)
   }
-  list(fit = out$fit, se.fit = na.action(named_rows(out$se, names)), residual.scale = sqrt(object$fit$dispersion))
+  se <- na.action(named_rows(out$se, names))
+  list(fit = out$fit, se.fit = se, residual.scale = sqrt(object$fit$dispersion))
 }
 
 named_rows <- function(x, names) {
@@ -68,7 +80,8 @@ score_codes <- c(link = 0L, response = 1L, link_se = 2L)
 
 link_scores <- function(object, frames, unseen, type, se) {
   what <- if (se) "link_se" else type
-  scored <- .Call(c_glm_score, object$state, object$recipe, frames, score_codes[[what]], unseen_codes[[unseen]])
+  codes <- list(score_codes[[what]], unseen_codes[[unseen]])
+  scored <- .Call(c_glm_score, object$state, object$recipe, frames, codes[[1L]], codes[[2L]])
   if (!se) {
     return(list(fit = scored$scores, counts = scored$counts))
   }
@@ -102,7 +115,7 @@ term_effects <- function(object, frames, unseen, se) {
   list(fit = effects, se = errors, counts = out$counts)
 }
 
-# ---- update ------------------------------------------------------------------------------------------------------------------
+# ---- update --------------------------------------------------------------------------
 
 #' @rdname predict.riffle_glm
 #' @importFrom stats update
@@ -128,6 +141,30 @@ update.riffle_glm <- function(object, newdata, ..., data) {
   if (is_stream(newdata)) newdata <- skip_learnt(object, newdata)
   frames <- new_rows(object, newdata, "learn")
   learn_frames(object, frames)
+}
+
+# The stream from where the model's knowledge of its topic ends, and how many positions that skips.
+skip_learnt <- function(object, stream) {
+  learnt <- object$positions
+  learnt <- learnt[as.character(learnt$topic) == stream$topic, , drop = FALSE]
+  if (stream$kind != "kafka" || !nrow(learnt)) {
+    return(stream)
+  }
+  now <- kafka_offsets(stream$k, stream$topic, at = stream$from)
+  known <- learnt$offset[match(now$partition, learnt$partition)]
+  from <- pmax(now$offset, known, na.rm = TRUE)
+  skipped <- sum(pmin(from, now$latest) - pmin(now$offset, now$latest))
+  if (skipped > 0) {
+    cli::cli_inform(
+      paste(
+        "{big(skipped)}{cli::qty(skipped)} position{?s} of topic `{stream$topic}`",
+        "{?is/are} learnt already and skipped."
+      ),
+      class = c("riffle_message_skipped", "riffle_message")
+    )
+    stream$from <- data.frame(partition = now$partition, offset = from)
+  }
+  stream
 }
 
 learn_frames <- function(object, frames) {
@@ -173,7 +210,8 @@ refit <- function(object, formula, data) {
   kept <- object$contrasts[intersect(names(object$contrasts), plan$column)]
   fit_glm(list(
     call = call, formula = call$formula, plan = plan, data = data, family = object$family,
-    extras = Filter(Negate(is.null), extras), calls = list(weights = object$weights_call, offset = object$offset_call),
+    extras = Filter(Negate(is.null), extras),
+    calls = list(weights = object$weights_call, offset = object$offset_call),
     subset = NULL, na_action = object$na.action, contrasts = if (length(kept)) kept, start = NULL,
     control = object$control, defaults = getOption("contrasts")
   ))
