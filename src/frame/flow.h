@@ -2,51 +2,23 @@
  * decode/ and the glue implement them; stream/ drives them and names none of them.
  *
  * Threads    an object is used by one thread at a time, handed over only by lock or join;
- * [any] = from any thread, any time. Ownership  pointers are borrowed for the call;
- * "gives" = the caller releases; outputs on success only; release(NULL) is fine. Time
- * until_ns (rfl_now_ns): past it RFL_EAGAIN, nothing lost, call again. R          nothing
- * here calls R.
+ *            [any] = from any thread, any time. Nothing here calls R.
+ * Ownership  pointers are borrowed for the call; "gives" = the caller releases; outputs
+ *            on success only; release(NULL) is fine.
+ * Time       until_ns (rfl_now_ns): past it RFL_EAGAIN, nothing lost, call again.
  *
  * A batch: source.next* -> steps -> score, then learn -> begin -> put* -> flush ->
- * commit(cursor, fence, mark) -> keep. Without a unit: put* -> flush -> save(name,
- * cursor, state); the save commits. Restart with a unit: recover() = B, mark;
- * load(mark.checkpoint) = A <= B; start(A); learn (A, B] by mark.plan WITHOUT putting; go
- * on from B.
+ *     commit(cursor, fence, mark) -> keep
+ * Without a unit: put* -> flush -> save(name, cursor, state); the save commits.
+ * Restart with a unit: recover() = B, mark; load(mark.checkpoint) = A <= B; start(A);
+ *     learn (A, B] by mark.plan WITHOUT putting; go on from B.
  *
  * The order of a batch is by place, then position (the spans of all its frames), never by
  * arrival. */
 #ifndef RFL_FRAME_FLOW_H
 #define RFL_FRAME_FLOW_H
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include "base/bytes.h"
-#include "base/error.h"
-#include "frame/builder.h"
+#include "frame/codec.h"
 #include "frame/cursor.h"
-#include "frame/frame.h"
-
-/* ---- bytes <-> rows ---- */
-struct rfl_fault {    /* why a record is bad */
-  int32_t column;     /* of the schema; -1: the record as a whole */
-  size_t at;          /* byte in the value */
-  const char *reason; /* a constant string: "expected a number" */
-  uint64_t need;
-};
-struct rfl_decoder { /* compiled from a schema: no allocation a record, no recursion, no
-                        I/O, no policy */
-  /* Sets the non-meta columns of the row that the SOURCE opened; the source commits.
-   * RFL_EDATA: *why tells, the source rolls back, applies on_bad and counts. */
-  enum rfl_code (*row)(struct rfl_decoder *, struct rfl_bytes value, struct rfl_builder *,
-                       struct rfl_fault *why, struct rfl_err *);
-  void (*release)(struct rfl_decoder *);
-};
-struct rfl_encoder { /* a row of a frame -> bytes, appended to `out` */
-  enum rfl_code (*row)(struct rfl_encoder *, const struct rfl_frame *, uint32_t row,
-                       struct rfl_buf *out, struct rfl_err *);
-  void (*release)(struct rfl_encoder *);
-};
 
 /* ---- where rows come from ---- */
 struct rfl_want {
@@ -60,8 +32,7 @@ struct rfl_change {
   bool gone;
   struct rfl_cursor lost, gained;
 };
-struct rfl_source { /* pulled by one thread; may own threads (drain) that nobody else sees
-                     */
+struct rfl_source { /* pulled by one thread; may own threads that nobody else sees */
   /* NULL: as declared. Also rewinds: a bounded source fixes its ends at the first start
    * and keeps them. */
   enum rfl_code (*start)(struct rfl_source *, const struct rfl_cursor *from,
@@ -69,35 +40,35 @@ struct rfl_source { /* pulled by one thread; may own threads (drain) that nobody
   enum rfl_code (*next)(struct rfl_source *, const struct rfl_want *, enum rfl_event *,
                         struct rfl_frame **gives, struct rfl_err *);
   /* ROWS    gives a frame whose spans go on where the place's last frame ended: what a
-   * library repeats is cut here, a hole nobody explains is RFL_ELOSS. want.upto: no row
-   * at or past it is given, and UPTO comes once every place is there. IDLE    nothing
-   * within until_ns, or woken. No frame. END     the fixed ends were seen as positions or
-   * end-of-partition events; rows are not counted. BORDER  change() says what is taken
-   * and given; the caller commits what it holds of them (drops it if gone), then settles.
-   */
+   *         library repeats is cut here, a hole nobody explains is RFL_ELOSS. want.upto:
+   *         no row at or past it is given, and UPTO comes once every place is there.
+   * IDLE    nothing within until_ns, or woken. No frame.
+   * END     the fixed ends were seen as positions or end-of-partition events; rows are
+   *         not counted.
+   * BORDER  change() says what is taken and given; the caller commits what it holds of
+   *         them (drops it if gone), then settles. */
   const struct rfl_change *(*change)(struct rfl_source *); /* NULL: never borders */
-  enum rfl_code (*settle)(struct rfl_source *, const struct rfl_cursor *start_gained_here,
-                          struct rfl_err *); /* NULL: never borders */
-  enum rfl_code (*fence)(struct rfl_source *, struct rfl_buf *token,
-                         struct rfl_err *); /* NULL: none */
-  enum rfl_code (*ack)(
-      struct rfl_source *, const struct rfl_cursor *,
-      struct rfl_err *);             /* NULL: none; for lag tools, truth is elsewhere */
+  /* Starts the gained ones at `from`. NULL: never borders */
+  enum rfl_code (*settle)(struct rfl_source *, const struct rfl_cursor *from,
+                          struct rfl_err *);
+  /* NULL: none */
+  enum rfl_code (*fence)(struct rfl_source *, struct rfl_buf *token, struct rfl_err *);
+  /* NULL: none; for lag tools, truth is elsewhere */
+  enum rfl_code (*ack)(struct rfl_source *, const struct rfl_cursor *, struct rfl_err *);
   void (*wake)(struct rfl_source *); /* [any] next() returns IDLE now */
-  void (*release)(struct rfl_source *); /* bounded join of its threads; does nothing in a
-                                           forked child */
+  /* Bounded join of its threads; does nothing in a forked child. */
+  void (*release)(struct rfl_source *);
 };
 
 /* ---- what is done on the way ---- */
-struct rfl_step { /* frame -> frame, in the order written: filter, join, window. Event
-                     time only, no clock */
+struct rfl_step { /* frame -> frame, in the order written; event time only, no clock */
   uint32_t n_inputs;
   enum rfl_code (*put)(struct rfl_step *, uint32_t input, struct rfl_frame *,
                        struct rfl_frame **gives, struct rfl_err *);
   enum rfl_code (*border)(struct rfl_step *, bool end, struct rfl_frame **gives,
                           struct rfl_err *);
-  enum rfl_code (*write)(const struct rfl_step *, struct rfl_buf *,
-                         struct rfl_err *); /* NULL: it has no state */
+  /* NULL: it has no state */
+  enum rfl_code (*write)(const struct rfl_step *, struct rfl_buf *, struct rfl_err *);
   enum rfl_code (*read)(struct rfl_step *, struct rfl_bytes, struct rfl_err *);
   void (*release)(struct rfl_step *);
 };
@@ -107,19 +78,19 @@ struct rfl_mark { /* rides in the commit */
   uint64_t batch;
   char checkpoint[64];
   size_t n_plan;
-  struct rfl_cursor
-      *plan; /* end cursors of the batches after `checkpoint`, oldest first */
+  struct rfl_cursor *plan; /* ends of the batches after `checkpoint`, oldest first */
 };
 void rfl_mark_release(struct rfl_mark *);
 
-struct rfl_unit { /* ONE atomic step: puts of all sinks and stores bound to it + cursor +
-                     mark, or nothing */
+/* ONE atomic step: puts of all sinks and stores bound to it + cursor + mark, or nothing
+ */
+struct rfl_unit {
   /* First call: fences older holders of the same name, ends what they left open, tells
    * the last committed step (cursor n = 0 and mark.batch = 0 when there is none). */
   enum rfl_code (*recover)(struct rfl_unit *, struct rfl_cursor *gives,
                            struct rfl_mark *gives_mark, struct rfl_err *);
-  enum rfl_code (*begin)(struct rfl_unit *,
-                         struct rfl_err *); /* late, with results in hand */
+  /* Late, with results in hand. */
+  enum rfl_code (*begin)(struct rfl_unit *, struct rfl_err *);
   enum rfl_code (*commit)(struct rfl_unit *, const struct rfl_cursor *upto,
                           struct rfl_bytes fence, const struct rfl_mark *,
                           int64_t until_ns, struct rfl_err *);
@@ -139,9 +110,8 @@ struct rfl_sink {
                          struct rfl_err *); /* every row confirmed or named */
   void (*release)(struct rfl_sink *);
 };
-struct rfl_part { /* model, pending rows, metrics, steps' states */
-  char *name,
-      *base; /* base: the checkpoint that these changes apply to, or NULL: whole */
+struct rfl_part {    /* model, pending rows, metrics, steps' states */
+  char *name, *base; /* base: the checkpoint that these changes apply to; NULL: whole */
   struct rfl_bytes data;
 };
 void rfl_parts_release(struct rfl_part *parts, size_t n); /* what load() gave */
@@ -153,8 +123,8 @@ struct rfl_store {       /* checkpoints: named, immutable, whole or absent */
   /* name NULL: newest whole one. None there: RFL_OK with *n = 0 and an empty cursor. */
   enum rfl_code (*load)(struct rfl_store *, const char *name, struct rfl_cursor *gives,
                         struct rfl_part **gives_parts, size_t *n, struct rfl_err *);
-  enum rfl_code (*keep)(struct rfl_store *, const char *oldest,
-                        struct rfl_err *); /* drops older ones, but for bases in use */
+  /* Drops older ones, but for bases in use. */
+  enum rfl_code (*keep)(struct rfl_store *, const char *oldest, struct rfl_err *);
   void (*release)(struct rfl_store *);
 };
 struct rfl_spool { /* frames on local disk for later passes */
