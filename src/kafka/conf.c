@@ -201,9 +201,17 @@ enum rfl_code rfl_handle_new(const struct rfl_kafka *k, rd_kafka_type_t type,
                              rd_kafka_conf_t *conf, rd_kafka_t **gives,
                              struct rfl_err *err) {
   char why[512];
+  struct rfl_errand_seat *seat = NULL; /* for its end, which must not want memory */
+  enum rfl_code code = rfl_errand_seat_new(&seat, err);
+  if (code) {
+    rd_kafka_conf_destroy(conf);
+    return code;
+  }
+  rd_kafka_conf_set_opaque(conf, seat);
   rd_kafka_t *rk = rd_kafka_new(type, conf, why, sizeof why);
   if (!rk) {
     rd_kafka_conf_destroy(conf);
+    rfl_errand_seat_release(seat);
     rfl_conf_mask(k, why);
     return rfl_fail(err, RFL_ECONFIG, "librdkafka refuses these settings: %s", why);
   }
@@ -221,6 +229,6 @@ void rfl_handle_release(rd_kafka_t *rk) {
   if (!rk) return;
   struct rfl_errand e = {.run = destroy, .drop = nothing, .arg = rk};
   int64_t until = rfl_now_ns() + 5 * (int64_t)RFL_SECOND;
-  enum rfl_code code = rfl_errand_go(&e, until, NULL, NULL);
+  enum rfl_code code = rfl_errand_go_seated(rd_kafka_opaque(rk), &e, until, NULL, NULL);
   if (code && code != RFL_EAGAIN) destroy(rk); /* no thread to be had */
 }

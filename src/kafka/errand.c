@@ -6,21 +6,22 @@
 #include "base/mem.h"
 #include "base/thread.h"
 
-struct running { /* shared by the two threads; the last of them frees it */
+struct rfl_errand_seat { /* shared by the two threads; the last of them frees it */
   struct rfl_errand errand;
   pthread_mutex_t lock;
   pthread_cond_t changed;
   bool done, left; /* lock */
 };
 
-static void discard(struct running *r) {
+void rfl_errand_seat_release(struct rfl_errand_seat *r) {
+  if (!r) return;
   pthread_cond_destroy(&r->changed);
   pthread_mutex_destroy(&r->lock);
   rfl_free(r);
 }
 
 static void *go(void *arg) {
-  struct running *r = arg;
+  struct rfl_errand_seat *r = arg;
   r->errand.run(r->errand.arg);
   pthread_mutex_lock(&r->lock);
   r->done = true;
@@ -29,16 +30,14 @@ static void *go(void *arg) {
   pthread_mutex_unlock(&r->lock);
   if (left) {
     r->errand.drop(r->errand.arg);
-    discard(r);
+    rfl_errand_seat_release(r);
   }
   return NULL;
 }
 
-static enum rfl_code new_running(const struct rfl_errand *e, struct running **gives,
-                                 struct rfl_err *err) {
-  struct running *r = rfl_alloc(1, sizeof *r);
+enum rfl_code rfl_errand_seat_new(struct rfl_errand_seat **gives, struct rfl_err *err) {
+  struct rfl_errand_seat *r = rfl_alloc(1, sizeof *r);
   if (!r) return rfl_no_memory(err);
-  r->errand = *e;
   if (pthread_mutex_init(&r->lock, NULL)) {
     rfl_free(r);
     return rfl_no_memory(err);
@@ -53,7 +52,7 @@ static enum rfl_code new_running(const struct rfl_errand *e, struct running **gi
 }
 
 /* Returns with the lock held. */
-static enum rfl_code wait_done(struct running *r, int64_t until_ns,
+static enum rfl_code wait_done(struct rfl_errand_seat *r, int64_t until_ns,
                                const struct rfl_patience *patience) {
   pthread_mutex_lock(&r->lock);
   while (!r->done) {
@@ -69,16 +68,14 @@ static enum rfl_code wait_done(struct running *r, int64_t until_ns,
   return RFL_OK;
 }
 
-enum rfl_code rfl_errand_go(const struct rfl_errand *e, int64_t until_ns,
-                            const struct rfl_patience *patience, struct rfl_err *err) {
-  struct running *r = NULL;
+enum rfl_code rfl_errand_go_seated(struct rfl_errand_seat *r, const struct rfl_errand *e,
+                                   int64_t until_ns, const struct rfl_patience *patience,
+                                   struct rfl_err *err) {
   pthread_t thread;
-  enum rfl_code code = new_running(e, &r, err);
-  if (!code) {
-    code = rfl_thread_start(&thread, go, r, err);
-    if (code) discard(r);
-  }
+  r->errand = *e;
+  enum rfl_code code = rfl_thread_start(&thread, go, r, err);
   if (code) {
+    rfl_errand_seat_release(r);
     e->drop(e->arg);
     return code;
   }
@@ -90,6 +87,17 @@ enum rfl_code rfl_errand_go(const struct rfl_errand *e, int64_t until_ns,
     return code;
   }
   pthread_join(thread, NULL);
-  discard(r);
+  rfl_errand_seat_release(r);
   return RFL_OK;
+}
+
+enum rfl_code rfl_errand_go(const struct rfl_errand *e, int64_t until_ns,
+                            const struct rfl_patience *patience, struct rfl_err *err) {
+  struct rfl_errand_seat *seat = NULL;
+  enum rfl_code code = rfl_errand_seat_new(&seat, err);
+  if (code) {
+    e->drop(e->arg);
+    return code;
+  }
+  return rfl_errand_go_seated(seat, e, until_ns, patience, err);
 }

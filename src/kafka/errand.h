@@ -31,4 +31,15 @@ struct rfl_patience { /* asked every 100 ms on the caller's thread; not RFL_OK: 
 enum rfl_code rfl_errand_go(const struct rfl_errand *, int64_t until_ns,
                             const struct rfl_patience *, struct rfl_err *) RFL_CHECKED;
 
+/* The memory of an errand that must not fail for want of it: made beforehand, used up by
+ * going (whatever comes of it), or released unused. */
+struct rfl_errand_seat;
+enum rfl_code rfl_errand_seat_new(struct rfl_errand_seat **gives,
+                                  struct rfl_err *) RFL_CHECKED;
+void rfl_errand_seat_release(struct rfl_errand_seat *);
+enum rfl_code rfl_errand_go_seated(struct rfl_errand_seat *takes,
+                                   const struct rfl_errand *, int64_t until_ns,
+                                   const struct rfl_patience *,
+                                   struct rfl_err *) RFL_CHECKED;
+
 #endif
