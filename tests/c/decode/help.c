@@ -41,13 +41,17 @@ enum rfl_code session_take(struct session *s, const char *text, size_t n) {
   return code;
 }
 
+enum rfl_code session_take_text(struct session *s, const char *text) {
+  return session_take(s, text, strlen(text));
+}
+
 struct rfl_frame *session_frame(struct session *s) {
   struct rfl_frame *frame = NULL;
   return rfl_builder_finish(s->builder, &frame, &s->err) ? NULL : frame;
 }
 
 struct rfl_frame *session_row(struct session *s, const char *text) {
-  return session_take(s, text, strlen(text)) ? NULL : session_frame(s);
+  return session_take_text(s, text) ? NULL : session_frame(s);
 }
 
 struct rfl_bytes cell_text(const struct rfl_column *c, size_t row) {

@@ -16,6 +16,7 @@ void session_close(struct session *);
 /* Decodes a record of exactly n bytes on the heap, so that the sanitizer sees every read
  * past it. Commits, or rolls back. */
 enum rfl_code session_take(struct session *, const char *text, size_t n);
+enum rfl_code session_take_text(struct session *, const char *text);
 /* The rows so far, as a frame of the caller; NULL when there is no memory. */
 struct rfl_frame *session_frame(struct session *);
 /* One record to a frame of one row; NULL when it is bad. */
