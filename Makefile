@@ -30,7 +30,7 @@ OPT_tsan = -O1 -g
 OPT_opt = -O2 -g
 OPT_cov = -O0 -g --coverage
 OPT_fuzz = -O1 -g
-OPT_analyze = -O1 -g -fanalyzer -Wno-analyzer-shift-count-overflow
+OPT_analyze = -O1 -g -fanalyzer -Wno-analyzer-shift-count-overflow -Wno-unused-value -Wno-sign-conversion -DRFL_ANALYZE
 CFLAGS = -std=c11 $(WARN) $(OPT_$(MODE)) $(SAN_$(MODE)) $(EXTRA) -fPIC -pthread -D_GNU_SOURCE -Isrc -Itests/c
 
 LIB_num = -lopenblas

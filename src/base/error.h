@@ -62,6 +62,12 @@ enum rfl_code rfl_fail(struct rfl_err *err, enum rfl_code code, const char *fmt,
 /* rfl_fail(RFL_ENOMEM) in one word. */
 enum rfl_code rfl_no_memory(struct rfl_err *err);
 
+#if defined(RFL_ANALYZE)
+/* For a static analyser, which does not see into error.c: a failure is never RFL_OK. */
+#define rfl_fail(err, code, ...) (rfl_fail(err, code, __VA_ARGS__), (enum rfl_code)(code))
+#define rfl_no_memory(err) (rfl_no_memory(err), RFL_ENOMEM)
+#endif
+
 /* The class suffix of a code: "argument", "broker", ... A constant string, also for codes
  * that never reach R. */
 const char *rfl_code_class(enum rfl_code code);
