@@ -100,19 +100,19 @@ static long escape(struct parser *s) { /* behind the backslash */
 
 static struct node *string(struct parser *s) {
   if (!eat(s, '"')) return NULL;
-  struct text *t = calloc(1, sizeof *t);
+  static struct text t;
+  t.n = 0;
   struct node *x = NULL;
   while (s->p < s->end) {
     if (eat(s, '"')) {
-      x = make(STRING, t->p, t->n);
+      x = make(STRING, t.p, t.n);
       break;
     }
     if (*s->p < 0x20) break;
     long c = eat(s, '\\') ? escape(s) : utf8(s);
     if (c < 0) break;
-    say_char(t, (unsigned)c);
+    say_char(&t, (unsigned)c);
   }
-  free(t);
   return x;
 }
 
