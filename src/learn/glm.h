@@ -24,9 +24,10 @@ enum rfl_family {
 struct rfl_glm_options {
   struct rfl_options base;
   enum rfl_family family;
-  double tolerance;    /* stop when Newton's decrement is below it; 0: 1e-14 */
-  int32_t max_passes;  /* 0: 100 */
-  const double *start; /* n_x coefficients to start from, or NULL */
+  double tolerance;      /* stop when Newton's decrement is below it; 0: 1e-14 */
+  int32_t max_passes;    /* 0: 100 */
+  const double *start;   /* n_x coefficients to start from, or NULL; NaN counts as 0 */
+  double rank_tolerance; /* lm()'s tol for aliased columns; 0: 1e-7 */
 };
 extern const struct rfl_learner rfl_glm;
 

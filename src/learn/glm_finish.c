@@ -1,0 +1,240 @@
+/* The end of a fit, and how a fit becomes the prior of the next block (the renewable
+ * equation): Luo & Song (2020), JRSS B 82.
+ *
+ * Past rows are known by b0 (prior_beta), J = sum of d's times H (prior_info) and the
+ * totals; forgetting multiplies J, the deviance and the effective number of rows by d,
+ * and K (the sum of d^2 H, for the sandwich J^-1 K J^-1) by d^2, at each block. The
+ * deviance of past rows at a new b is taken as deviance(b0) + (b - b0)' J (b - b0): exact
+ * for gaussian rows, to second order for the others. */
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "learn/glm_family.h"
+#include "learn/glm_state.h"
+
+/* What a column that past rows said nothing about is given as its prior when learning
+ * online: sd 10 on the link's scale. */
+static const double weak_info = 0.01;
+
+int32_t glm_rank(const struct rfl_state *s) {
+  int32_t rank = s->design->layout.n_x;
+  for (size_t j = 0; s->aliased && j < glm_p(s); j++) rank -= s->aliased[j];
+  return rank;
+}
+
+double glm_prior_distance(const struct rfl_state *s, const double *beta,
+                          double *gradient) {
+  size_t p = glm_p(s);
+  double sum = 0;
+  for (size_t j = 0; j < p; j++) {
+    double g = 0;
+    for (size_t i = 0; i < p; i++)
+      g += s->prior_info[i <= j ? i + j * p : j + i * p] * (beta[i] - s->prior_beta[i]);
+    if (gradient) gradient[j] = g;
+    sum += g * (beta[j] - s->prior_beta[j]);
+  }
+  return sum;
+}
+
+/* ---- the intercept-only model ---- */
+
+static void null_begin(struct rfl_state *s) {
+  struct glm_null *n = &s->null;
+  double mean = glm_scalar(s, GLM_EVENTS) / glm_scalar(s, GLM_WEIGHT);
+  n->ready = true;
+  if (!s->design->layout.intercept) return;
+  if (s->family == RFL_POISSON && !(mean > 0)) {
+    n->done = true;
+    n->beta = -700;
+    return;
+  }
+  n->beta =
+      glm_link(s->family, mean) - glm_scalar(s, GLM_OFFSET) / glm_scalar(s, GLM_WEIGHT);
+}
+
+void glm_null_settle(struct rfl_state *s) {
+  struct glm_null *n = &s->null;
+  if (n->done) return;
+  if (!n->ready) {
+    null_begin(s);
+    return;
+  }
+  double g = glm_scalar(s, GLM_NULL_SCORE), i = glm_scalar(s, GLM_NULL_INFO);
+  double deviance = glm_scalar(s, GLM_NULL_DEVIANCE);
+  n->info = i;
+  n->deviance = deviance;
+  n->done = true;
+  if (!s->design->layout.intercept) return;
+  double prior = s->has_prior ? s->keep * n->prior_info : 0;
+  double all = g - prior * (n->beta - n->prior_beta), step = all / (i + prior);
+  if (!(i + prior > 0)) return;
+  double decrement = all * step, scale = s->family == RFL_GAUSSIAN ? deviance : 1;
+  if (decrement > (s->has_prior ? 1e-10 : 1e-18) * scale && s->passes < 40) {
+    n->done = false;
+    if (s->family == RFL_POISSON && !s->has_prior) step = log1p(g / i); /* exact */
+    if (s->family == RFL_BINOMIAL) step = fmax(-4, fmin(4, step));
+  } else {
+    n->deviance = deviance - step * (2 * g - step * i);
+  }
+  n->beta += step;
+}
+
+/* ---- the end of a fit ---- */
+
+static void totals_now(struct rfl_state *s, const double *step, const double *score) {
+  size_t p = glm_p(s);
+  struct glm_totals *t = &s->now;
+  double change = 0;
+  for (size_t j = 0; j < p; j++) {
+    double h = 0;
+    for (size_t i = 0; i < p; i++) h += s->info[i <= j ? i + j * p : j + i * p] * step[i];
+    change += step[j] * (h - 2 * score[j]);
+  }
+  t->rows = glm_scalar(s, GLM_ROWS);
+  t->zero = glm_scalar(s, GLM_ZERO);
+  t->weight = glm_scalar(s, GLM_WEIGHT);
+  t->events = glm_scalar(s, GLM_EVENTS);
+  t->rounded = glm_scalar(s, GLM_ROUNDED);
+  t->deviance = fmax(0, glm_scalar(s, GLM_DEVIANCE) + change);
+  t->pearson = s->family == RFL_GAUSSIAN ? t->deviance : glm_scalar(s, GLM_PEARSON);
+  t->null_deviance = s->null.deviance;
+  t->effective = t->effective2 = t->rows - t->zero;
+}
+
+/* A step of 1e-4 in eta when the objective says that the optimum is reached: there is no
+ * optimum in this direction. */
+static void find_separation(struct rfl_state *s, const struct glm_work *w) {
+  if (s->has_prior || s->family == RFL_GAUSSIAN) return;
+  for (size_t j = 0; j < glm_p(s); j++) {
+    bool lost = !w->chol.kept[j] && !s->aliased[j];
+    double step = w->step.hi[j];
+    if (s->direction[j] == 0 && fabs(step) * s->column_size[j] > 1e-4)
+      s->direction[j] = step;
+    if (s->direction[j] == 0 && lost) s->direction[j] = 1;
+    s->separated |= s->direction[j] != 0;
+  }
+}
+
+void glm_finish(struct rfl_state *s, struct glm_work *w, bool converged) {
+  size_t p = glm_p(s);
+  if (s->bent) memcpy(s->start, s->beta, p * sizeof *s->start);
+  if (converged) find_separation(s, w);
+  if (!converged) memset(w->step.hi, 0, p * sizeof(double));
+  totals_now(s, w->step.hi, w->data_score);
+  for (size_t j = 0; j < p; j++) s->beta[j] += w->step.hi[j];
+  if (!s->separated) memcpy(s->start, s->beta, p * sizeof *s->start);
+  rfl_chol_release(&s->chol);
+  s->chol = w->chol;
+  w->chol = (struct rfl_chol){0};
+  rfl_free(s->chol.a.lo); /* standard errors need no more than doubles */
+  s->chol.a.lo = NULL;
+  s->converged = converged;
+  s->settled = true;
+}
+
+struct glm_totals glm_total(const struct rfl_state *s) {
+  struct glm_totals t = s->past, now = s->now;
+  if (!s->settled) return t;
+  double d = s->has_prior ? s->keep : 0;
+  double away = s->has_prior ? glm_prior_distance(s, s->beta, NULL) : 0;
+  double null_away = s->null.beta - s->null.prior_beta;
+  t.rows += now.rows;
+  t.zero += now.zero;
+  t.weight += now.weight;
+  t.events += now.events;
+  t.saturated = d * t.saturated + now.saturated;
+  t.rounded = d * t.rounded + now.rounded;
+  t.log_weight = d * t.log_weight + now.log_weight;
+  t.deviance = d * (t.deviance + away) + now.deviance;
+  t.pearson = d * (t.pearson + (s->family == RFL_GAUSSIAN ? away : 0)) + now.pearson;
+  t.null_deviance = d * (t.null_deviance + null_away * null_away * s->null.prior_info) +
+                    now.null_deviance;
+  t.effective = d * t.effective + now.effective;
+  t.effective2 = d * d * t.effective2 + now.effective2;
+  return t;
+}
+
+double glm_dispersion(const struct rfl_state *s) {
+  if (s->family != RFL_GAUSSIAN) return 1;
+  struct glm_totals t = glm_total(s);
+  double df = t.effective - glm_rank(s);
+  return df > 0 ? t.pearson / df : NAN;
+}
+
+/* ---- renew ---- */
+
+static bool room(double **p, size_t n) {
+  if (!*p) *p = rfl_alloc(n, sizeof **p);
+  return *p != NULL;
+}
+
+/* K while nothing was ever forgotten is J: it is kept from the first block on that
+ * forgets. */
+static void renew_info(struct rfl_state *s, double d) {
+  size_t p = glm_p(s);
+  for (size_t k = 0; k < p * p; k++) {
+    double j = s->has_prior ? s->prior_info[k] : 0,
+           outer = s->forgets ? s->prior_outer[k] : j;
+    s->prior_info[k] = d * j + s->info[k];
+    if (s->prior_outer) s->prior_outer[k] = d * d * outer + s->info[k];
+  }
+  s->forgets = s->prior_outer != NULL;
+  for (size_t j = 0; j < p && s->family != RFL_GAUSSIAN; j++) {
+    double *own = &s->prior_info[j + j * p];
+    bool unknown = s->direction[j] != 0 || (s->aliased[j] && *own == 0);
+    if (unknown && *own < weak_info) *own += weak_info;
+    s->direction[j] = 0;
+  }
+}
+
+static void begin_block(struct rfl_state *s) {
+  struct glm_null *n = &s->null;
+  double d = s->has_prior ? s->keep : 0;
+  n->prior_info = d * n->prior_info + n->info;
+  n->prior_beta = n->beta;
+  n->ready = true;
+  n->done = false;
+  s->has_prior = true;
+  s->settled = s->separated = false;
+  s->first = s->exact = s->round = s->bent = s->counted = s->alias_known = false;
+  s->count = true;
+  s->passes = s->halvings = s->linear = 0;
+  s->objective = s->decrement = INFINITY;
+  s->now = (struct glm_totals){0};
+  glm_clear(s);
+}
+
+/* Enough events for ten a coefficient; in a gaussian model, rows. */
+bool glm_identified(const struct rfl_state *s, const struct glm_totals *t) {
+  double events = t->events;
+  if (s->family == RFL_BINOMIAL) events = fmin(events, t->weight - events);
+  if (s->family == RFL_GAUSSIAN) events = t->rows - t->zero;
+  return events >= 10.0 * glm_rank(s);
+}
+
+enum rfl_code glm_renew(struct rfl_state *s, double keep, struct rfl_err *err) {
+  size_t p = glm_p(s), z = glm_z(s);
+  if (!(keep > 0 && keep <= 1))
+    return rfl_fail(err, RFL_EARGUMENT,
+                    "What is kept must be above 0 and at most 1, not %g.", keep);
+  if (!s->settled) {
+    if (!s->has_prior || glm_scalar(s, GLM_ROWS) > 0)
+      return rfl_fail(err, RFL_EBUSY, "Only a finished fit can become the prior.");
+    s->keep = keep;
+    return RFL_OK;
+  }
+  bool outer = keep < 1 || s->prior_outer;
+  if (!room(&s->prior_beta, p) || !room(&s->prior_info, p * p) ||
+      !room(&s->past_counts, 3 * z) || (outer && !room(&s->prior_outer, p * p)))
+    return rfl_no_memory(err);
+  s->keep = keep;
+  s->past = glm_total(s);
+  if (!s->has_prior) s->anchored = glm_identified(s, &s->past);
+  s->version += s->has_prior;
+  renew_info(s, keep);
+  memcpy(s->prior_beta, s->beta, p * sizeof *s->beta);
+  for (size_t k = 0; k < 3 * z; k++) s->past_counts[k] += s->counts[k];
+  begin_block(s);
+  return RFL_OK;
+}

@@ -1,0 +1,131 @@
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "learn/glm_state.h"
+
+static const double two_pi = 6.283185307179586477;
+
+/* v = J^-1 becomes J^-1 K J^-1; `half` and `all` are scratch of p * p. */
+static void sandwich(const struct rfl_state *s, double *v, double *half, double *all) {
+  size_t p = glm_p(s);
+  for (size_t j = 0; j < p; j++)
+    for (size_t m = 0; m < p; m++) {
+      double k = glm_outer(s, m, j);
+      for (size_t i = 0; i < p; i++) half[i + j * p] += v[i + m * p] * k;
+    }
+  for (size_t j = 0; j < p; j++)
+    for (size_t m = 0; m < p; m++)
+      for (size_t i = 0; i < p; i++) all[i + j * p] += half[i + m * p] * v[m + j * p];
+  memcpy(v, all, p * p * sizeof *v);
+}
+
+/* Columns that new rows may still identify but none has so far: only the weak prior of
+ * glm_finish.c speaks for them. */
+static bool unknown(const struct rfl_state *s, size_t j) {
+  if (s->aliased[j]) return true;
+  if (!s->has_prior || s->family == RFL_GAUSSIAN) return false;
+  double own = s->prior_info[j + j * glm_p(s)];
+  if (s->settled) own = s->keep * own + s->info[j + j * glm_p(s)];
+  return own <= 0.0101;
+}
+
+static enum rfl_code fill(struct rfl_state *s, struct rfl_err *err) {
+  size_t p = glm_p(s);
+  double *v = rfl_alloc(p * p, sizeof *v), *coef = rfl_alloc(p, sizeof *coef);
+  double *scratch = s->forgets ? rfl_alloc(2 * p * p, sizeof *scratch) : NULL;
+  if (!v || !coef || (s->forgets && !scratch)) {
+    rfl_free(v);
+    rfl_free(coef);
+    rfl_free(scratch);
+    return rfl_no_memory(err);
+  }
+  rfl_chol_inverse(&s->chol, v);
+  for (size_t k = 0; k < p * p; k++)
+    if (isnan(v[k])) v[k] = 0;
+  if (s->forgets) sandwich(s, v, scratch, scratch + p * p);
+  rfl_free(scratch);
+  double phi = glm_dispersion(s);
+  for (size_t j = 0; j < p; j++) {
+    bool gone = unknown(s, j), runs = s->direction[j] != 0;
+    coef[j] = gone ? NAN : s->beta[j];
+    for (size_t i = 0; i < p; i++) {
+      double *at = &v[i + j * p];
+      *at *= phi;
+      if (gone || unknown(s, i) || ((runs || s->direction[i] != 0) && i != j)) *at = NAN;
+    }
+    if (runs && !gone) v[j + j * p] = INFINITY;
+  }
+  rfl_free(s->coef);
+  rfl_free(s->vcov);
+  s->coef = coef;
+  s->vcov = v;
+  return RFL_OK;
+}
+
+/* As family()$aic and logLik.glm(). */
+static void likelihood(const struct rfl_state *s, const struct glm_totals *t,
+                       struct rfl_glm_result *r) {
+  double rank = r->rank;
+  if (s->family == RFL_GAUSSIAN) {
+    double n = t->effective + t->zero;
+    r->saturated_loglik = NAN;
+    r->loglik = -0.5 * (n * (log(two_pi * t->deviance / n) + 1) - t->log_weight);
+    rank += 1;
+  } else {
+    r->saturated_loglik = t->saturated + t->rounded;
+    r->loglik = r->saturated_loglik - 0.5 * t->deviance;
+  }
+  r->aic = -2 * r->loglik + 2 * rank;
+}
+
+enum rfl_code rfl_glm_result(const struct rfl_state *state, struct rfl_glm_result *gives,
+                             struct rfl_err *err) {
+  if (!state->settled && !state->has_prior)
+    return rfl_fail(err, RFL_EMODEL, "The model has not been fitted yet.");
+  /* The arrays are a cache: what they hold follows from the rest of the state. */
+  struct rfl_state *s = (struct rfl_state *)(uintptr_t)state;
+  RFL_TRY(fill(s, err));
+  struct glm_totals t = glm_total(s);
+  struct rfl_glm_result r = {.n_x = s->design->layout.n_x,
+                             .rank = glm_rank(s),
+                             .coef = s->coef,
+                             .vcov = s->vcov,
+                             .dispersion = glm_dispersion(s),
+                             .deviance = t.deviance,
+                             .null_deviance = t.null_deviance,
+                             .pearson = t.pearson,
+                             .n = t.rows,
+                             .n_zero = t.zero,
+                             .sum_weight = t.weight,
+                             .events = t.events,
+                             .effective_n = t.effective,
+                             .passes = s->passes,
+                             .converged = s->converged,
+                             .separated = s->separated,
+                             .double_double = s->was_exact,
+                             .version = s->version};
+  if (s->forgets) r.effective_n = t.effective * t.effective / t.effective2;
+  r.identified = !s->has_prior || s->anchored || glm_identified(s, &t);
+  likelihood(s, &t, &r);
+  *gives = r;
+  return RFL_OK;
+}
+
+enum rfl_code rfl_glm_level_counts(const struct rfl_state *s, double *rows,
+                                   double *events, struct rfl_err *err) {
+  if (!s->settled && !s->has_prior)
+    return rfl_fail(err, RFL_EMODEL, "The model has not been fitted yet.");
+  for (size_t z = 0; z < glm_z(s); z++) rows[z] = events[z] = NAN;
+  const struct rfl_gram *g = &s->design->gram;
+  for (size_t t = 0; t < g->n_wide; t++) {
+    for (int32_t l = 0; l < g->wide[t].levels; l++) {
+      size_t z = (size_t)(g->wide[t].z + l);
+      rows[z] = (s->settled ? s->counts[3 * z] : 0) +
+                (s->has_prior ? s->past_counts[3 * z] : 0);
+      events[z] = (s->settled ? s->counts[3 * z + 1] : 0) +
+                  (s->has_prior ? s->past_counts[3 * z + 1] : 0);
+    }
+  }
+  return RFL_OK;
+}

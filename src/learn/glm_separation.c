@@ -1,0 +1,82 @@
+/* Separation: the optimum lies at infinity.
+ *
+ * The usual case in click data is a level without a click, or with nothing but clicks: it
+ * is known from counts after one pass. Newton would walk there at 1 per pass, some 30
+ * passes. Instead:
+ *
+ *   1. bend: each such level gets a pseudo count of half an event (less when its weight
+ *      is small), so that a finite optimum exists, and the fit goes there quadratically;
+ *   2. jump: from there beta moves by 32 along the direction that changes eta in the
+ *      lonely levels only; they now weigh nothing (e^-32), and the pseudo counts go;
+ *   3. the other coefficients settle in two or three more passes.
+ *
+ * The direction d solves X d = e (e = -1 on rows of levels without an event, +1 on those
+ * with only events) by weighted least squares: H d = X'We = T'(Z'WZ)e. Where e is not in
+ * the span of X the level can be fitted after all, and nothing jumps.
+ *
+ * Separation by numbers (a hyperplane) is found at the end, by steps that do not shrink:
+ * glm_finish(). */
+#include <math.h>
+#include <string.h>
+
+#include "learn/glm_state.h"
+
+size_t glm_lonely(const struct rfl_state *s, double *e) {
+  const struct rfl_gram *g = &s->design->gram;
+  size_t n = 0;
+  memset(e, 0, glm_z(s) * sizeof *e);
+  for (size_t t = 0; t < g->n_wide; t++) {
+    if (g->wide[t].dense >= 0) continue;
+    for (int32_t l = 0; l < g->wide[t].levels; l++) {
+      size_t z = (size_t)(g->wide[t].z + l);
+      double events = s->counts[3 * z + 1], weight = s->counts[3 * z + 2];
+      bool none = weight > 0 && events == 0;
+      bool only = weight > 0 && events == weight && s->family == RFL_BINOMIAL;
+      e[z] = none ? -1 : only ? 1 : 0;
+      n += none || only;
+    }
+  }
+  return n;
+}
+
+double glm_bend(const struct rfl_state *s, struct glm_work *w) {
+  double objective = 0;
+  glm_lonely(s, w->e);
+  for (size_t z = 0; z < glm_z(s); z++) {
+    if (w->e[z] == 0) continue;
+    w->ze[z] = -w->e[z] * fmin(0.5, 0.25 * s->counts[3 * z + 2]);
+    objective -= 2 * w->ze[z] * s->gamma[z];
+  }
+  rfl_contrast_collect(&s->design->contrast, w->ze, w->score.hi);
+  memset(w->ze, 0, glm_z(s) * sizeof *w->ze);
+  return objective;
+}
+
+void glm_jump(struct rfl_state *s, struct glm_work *w) {
+  size_t p = glm_p(s);
+  double *d = w->data_score, whole = 0, explained = 0, largest = 0;
+  for (size_t j = 0; j < p; j++) s->beta[j] += w->step.hi[j];
+  memcpy(s->start, s->beta, p * sizeof *s->start);
+  memcpy(s->before, s->beta, p * sizeof *s->before);
+  s->bent = false;
+  s->objective = s->decrement = INFINITY;
+  s->halvings = s->linear = 0;
+
+  glm_lonely(s, w->e);
+  rfl_gram_times(&s->design->gram, glm_gram_sums(s), w->e, w->ze);
+  for (size_t z = 0; z < glm_z(s); z++) whole += w->e[z] * w->ze[z];
+  memset(d, 0, p * sizeof *d);
+  rfl_contrast_collect(&s->design->contrast, w->ze, d);
+  memcpy(w->score.hi, d, p * sizeof *d);
+  rfl_chol_solve(&w->chol, (struct rfl_sums){d, NULL});
+  for (size_t j = 0; j < p; j++) {
+    explained += d[j] * w->score.hi[j];
+    largest = fmax(largest, fabs(d[j]));
+  }
+  if (whole - explained > 1e-6 * whole) return;
+  s->separated = true;
+  for (size_t j = 0; j < p; j++) {
+    s->direction[j] = fabs(d[j]) > 1e-8 * largest ? d[j] : 0;
+    s->beta[j] += 32 * s->direction[j];
+  }
+}

@@ -1,0 +1,318 @@
+/* The end of a pass: Newton's step on what the pass has summed.
+ *
+ * The objective is deviance + (b - b0)' dJ (b - b0) (the prior's part only online). A
+ * pass gives it at the iterate, with its gradient g and information H (+ dJ):
+ *
+ *   objective worse than before?  -> half way back, same pass again
+ *   columns aliased?              -> decided once, in the first pass, by num/chol.h
+ *   step = H^-1 g; decrement = g' step, the squared length of the step in standard errors
+ *   decrement < tolerance?        -> take this last step; SE from this H
+ *
+ * At a decrement of 1e-14 the iterate is 1e-7 standard errors from the optimum; the last
+ * step, which is quadratic, leaves 1e-14, and H is that of the optimum to 1e-7 times the
+ * leverage. Small problems do one more pass.
+ *
+ * Newton corrects itself: what counts for the coefficients is the accuracy of g, taken
+ * from fresh residuals in each pass, not that of H. So plain doubles keep the contract
+ * while H's pivots (num/chol.h) are above 1e-6; below, or where rows * p^2 <= 1e7 (it
+ * costs nothing), the sums are taken in double-double: `exact`. Online blocks are small
+ * parts of a whole that is known in doubles only: never exact. */
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "learn/glm_state.h"
+
+enum { EXACT_COLUMNS = 400, MOST_HALVINGS = 60 };
+static const double exact_work = 1e7, exact_pivot = 1e-6;
+
+/* ---- memory ---- */
+
+static bool room(double **p, size_t n) {
+  if (!*p) *p = rfl_alloc(n, sizeof **p);
+  return *p != NULL;
+}
+
+static bool bytes(uint8_t **p, size_t n) {
+  if (!*p) *p = rfl_alloc(n, 1);
+  return *p != NULL;
+}
+
+static enum rfl_code need_solver(struct rfl_state *s, struct rfl_err *err) {
+  size_t p = glm_p(s), z = glm_z(s), cells;
+  if (__builtin_mul_overflow(p, p, &cells)) return rfl_no_memory(err);
+  bool ok = bytes(&s->aliased, p) && room(&s->direction, p) && room(&s->before, p) &&
+            room(&s->start, p) && room(&s->column_size, p) && room(&s->counts, 3 * z) &&
+            room(&s->info, cells);
+  return ok ? RFL_OK : rfl_no_memory(err);
+}
+
+static void work_release(struct glm_work *w) {
+  rfl_chol_release(&w->chol);
+  rfl_free(w->score.hi); /* one allocation for all */
+}
+
+static enum rfl_code work_new(const struct rfl_state *s, struct glm_work *w,
+                              struct rfl_err *err) {
+  size_t p = glm_p(s), z = glm_z(s);
+  *w = (struct glm_work){0};
+  RFL_TRY(rfl_chol_new(p, s->exact, &w->chol, err));
+  double *all = rfl_alloc(5 * p + 2 * z, sizeof *all);
+  if (!all) {
+    work_release(w);
+    return rfl_no_memory(err);
+  }
+  w->score = (struct rfl_sums){all, s->exact ? all + p : NULL};
+  w->step = (struct rfl_sums){all + 2 * p, s->exact ? all + 3 * p : NULL};
+  w->data_score = all + 4 * p;
+  w->e = all + 5 * p;
+  w->ze = w->e + z;
+  return RFL_OK;
+}
+
+/* ---- the pass's sums, in X ---- */
+
+static enum rfl_code check(const struct rfl_state *s, struct rfl_err *err) {
+  if (s->settled)
+    return rfl_fail(err, RFL_EBUSY, "The fit is finished: there is no pass to end.");
+  if (s->has_prior) return RFL_OK;
+  double rows = glm_scalar(s, GLM_ROWS), weight = glm_scalar(s, GLM_WEIGHT);
+  double events = glm_scalar(s, GLM_EVENTS);
+  if (rows == 0) return rfl_fail(err, RFL_EDATA, "There are no rows to learn from.");
+  if (!(weight > 0)) return rfl_fail(err, RFL_EDATA, "Every row has weight 0.");
+  if (s->family == RFL_BINOMIAL && (events <= 0 || events >= weight))
+    return rfl_fail(err, RFL_EDATA,
+                    "The response has one value only, %d, in all %.0f rows.", events > 0,
+                    rows);
+  return RFL_OK;
+}
+
+static void collect(struct rfl_state *s, struct glm_work *w) {
+  size_t p = glm_p(s);
+  const struct glm_design *d = s->design;
+  rfl_gram_matrix(&d->gram, glm_gram_sums(s), &d->contrast, w->chol.a);
+  rfl_gram_score(&d->gram, glm_gram_sums(s), &d->contrast, w->score);
+  for (size_t j = 0; j < p; j++) {
+    for (size_t i = 0; i <= j; i++) {
+      size_t at = i + j * p;
+      s->info[at] = w->chol.a.hi[at] + (w->chol.a.lo ? w->chol.a.lo[at] : 0);
+    }
+    w->data_score[j] = w->score.hi[j] + (w->score.lo ? w->score.lo[j] : 0);
+  }
+  if (!s->alias_known) {
+    double weight = glm_gram_sums(s).hi[0];
+    for (size_t j = 0; j < p; j++) s->column_size[j] = sqrt(s->info[j + j * p] / weight);
+  }
+  if (s->count) {
+    memcpy(s->counts, s->sums.hi + d->counts, 3 * glm_z(s) * sizeof *s->counts);
+    s->now.saturated = s->sums.hi[GLM_SATURATED];
+    s->now.log_weight = s->sums.hi[GLM_LOG_WEIGHT];
+  }
+}
+
+/* Adds what is not data; gives the objective at the iterate. */
+static double complete(struct rfl_state *s, struct glm_work *w) {
+  size_t p = glm_p(s);
+  double objective = s->first ? 0 : glm_scalar(s, GLM_DEVIANCE);
+  if (s->has_prior) {
+    double distance = glm_prior_distance(s, s->beta, w->step.hi);
+    objective += s->keep * distance;
+    for (size_t j = 0; j < p; j++) {
+      w->score.hi[j] -= s->keep * w->step.hi[j];
+      for (size_t i = 0; i <= j; i++)
+        w->chol.a.hi[i + j * p] += s->keep * s->prior_info[i + j * p];
+    }
+  }
+  if (s->bent) objective += glm_bend(s, w);
+  for (size_t j = 0; j < p; j++)
+    if (!(w->score.hi[j] - w->score.hi[j] == 0) || !(s->info[j + j * p] <= 1e300))
+      return INFINITY;
+  return objective;
+}
+
+/* ---- decisions ---- */
+
+static bool is_small(const struct rfl_state *s) {
+  double p = (double)glm_p(s);
+  return !s->has_prior && p <= EXACT_COLUMNS &&
+         glm_scalar(s, GLM_ROWS) * p * p <= exact_work;
+}
+
+static bool is_worse(const struct rfl_state *s, double objective) {
+  if (!(objective - objective == 0)) return true;
+  if (s->first || s->objective == INFINITY) return false;
+  return objective > s->objective + 1e-10 * fabs(s->objective) + 1e-8;
+}
+
+/* The pass again from a better place: nearer to the last good iterate, by much where the
+ * objective exploded. */
+static void go_back(struct rfl_state *s, double objective) {
+  bool far = !(objective - objective == 0) || objective > 4 * s->objective;
+  double f = far ? 0.125 : 0.5;
+  s->halvings++;
+  if (s->passes == 0 && !s->has_prior && s->family != RFL_GAUSSIAN) {
+    s->first = true; /* a start that cannot be evaluated: glm()'s own instead */
+    memset(s->beta, 0, glm_p(s) * sizeof *s->beta);
+    return;
+  }
+  for (size_t j = 0; j < glm_p(s); j++)
+    s->beta[j] = s->before[j] + f * (s->beta[j] - s->before[j]);
+}
+
+/* Whether the next pass is to be exact. `repeat`: this one must be taken again, since the
+ * aliased columns cannot be told from it. */
+static bool wants_exact(const struct rfl_state *s, const struct glm_work *w,
+                        bool *repeat) {
+  size_t p = glm_p(s);
+  *repeat = false;
+  if (s->has_prior || p > EXACT_COLUMNS) return false;
+  if (is_small(s) && s->alias_known) return true;
+  if (s->separated && !is_small(s)) return false; /* vanishing weights, not columns */
+  bool near = w->chol.least < exact_pivot;
+  for (size_t j = 0; j < p; j++) /* a column of zeros is aliased for certain */
+    near |=
+        !w->chol.kept[j] && s->info[j + j * p] > 0 && !(s->alias_known && s->aliased[j]);
+  *repeat = near && !s->exact && !s->alias_known;
+  return near || is_small(s);
+}
+
+static double rank_tolerance2(const struct rfl_state *s) {
+  double t2 = s->rank_tolerance * s->rank_tolerance;
+  if (s->alias_known) return s->exact ? 1e-26 : 1e-14;
+  return s->exact ? t2 : fmax(t2, 1e-11);
+}
+
+static double noise_scale(const struct rfl_state *s, double objective) {
+  if (s->family != RFL_GAUSSIAN) return 1;
+  struct glm_totals t = s->past;
+  double n = s->keep * t.effective + glm_scalar(s, GLM_ROWS) - glm_scalar(s, GLM_ZERO);
+  double df = n - glm_rank(s);
+  return df > 0 ? (objective + s->keep * t.deviance) / df : 0;
+}
+
+static bool is_done(const struct rfl_state *s, double objective, double decrement) {
+  if (s->first || !s->counted) return false;
+  if (s->sums.hi[GLM_UNEVEN] > 0 && !s->round) return false; /* not summed yet */
+  if (!s->null.done && s->passes < 30) return false;
+  if (is_small(s) && !s->exact) return false;
+  double scale = noise_scale(s, objective), limit = s->tolerance * scale;
+  if (s->exact && s->family != RFL_GAUSSIAN) limit *= 1e-6;
+  if (decrement <= limit) return true;
+  bool stalled = s->passes >= 2 && decrement >= 0.01 * s->decrement;
+  if (s->family == RFL_GAUSSIAN) return stalled;
+  return stalled && decrement <= s->tolerance * scale;
+}
+
+/* ---- the step ---- */
+
+/* Without events, or with a hyperplane between the classes, the optimum is at infinity:
+ * each step adds 1 to eta there while the decrement shrinks by 1/e. Six steps at once. */
+static double stride(struct rfl_state *s, double decrement) {
+  double ratio = decrement / s->decrement;
+  bool linear = !s->first && !s->has_prior && s->family != RFL_GAUSSIAN && ratio > 0.3 &&
+                ratio < 0.45;
+  s->linear = linear ? s->linear + 1 : 0;
+  if (s->linear < 3) return 1;
+  s->linear = 0;
+  return 6;
+}
+
+static double dot(const double *x, const double *y, size_t n) {
+  double sum = 0;
+  for (size_t j = 0; j < n; j++) sum += x[j] * y[j];
+  return sum;
+}
+
+static void take_step(struct rfl_state *s, struct glm_work *w, double objective,
+                      double decrement) {
+  size_t p = glm_p(s);
+  double f = stride(s, decrement);
+  memcpy(s->before, s->beta, p * sizeof *s->before);
+  s->objective = s->first ? INFINITY : objective;
+  s->decrement = s->first ? INFINITY : decrement;
+  for (size_t j = 0; j < p; j++) s->beta[j] += f * w->step.hi[j];
+  s->first = false;
+  s->halvings = 0;
+}
+
+static void settle_aliases(struct rfl_state *s, const struct glm_work *w) {
+  for (size_t j = 0; j < glm_p(s) && !s->alias_known; j++) {
+    s->aliased[j] = !w->chol.kept[j];
+    if (s->aliased[j]) s->beta[j] = 0;
+  }
+  s->alias_known = true;
+}
+
+/* From the factor on: a step, a jump, or the end. */
+static bool advance(struct rfl_state *s, struct glm_work *w, double objective) {
+  size_t p = glm_p(s);
+  settle_aliases(s, w);
+  memcpy(w->step.hi, w->score.hi, p * sizeof(double));
+  if (w->step.lo) memcpy(w->step.lo, w->score.lo, p * sizeof(double));
+  rfl_chol_solve(&w->chol, w->step);
+  double decrement = dot(w->score.hi, w->step.hi, p);
+  bool end = s->passes + 1 >= s->max_passes;
+  if (s->bent && !s->first && !end && decrement <= 1e-8) {
+    glm_jump(s, w);
+    return true;
+  }
+  bool done = !s->bent && is_done(s, objective, decrement);
+  if (done || end) {
+    glm_finish(s, w, done);
+    return false;
+  }
+  take_step(s, w, objective, decrement);
+  return true;
+}
+
+static void next_pass(struct rfl_state *s) {
+  s->passes++;
+  s->round = s->round || s->sums.hi[GLM_UNEVEN] > 0;
+  s->counted = s->counted || s->count;
+  s->count = !s->counted;
+  glm_clear(s);
+}
+
+static enum rfl_code settle(struct rfl_state *s, struct glm_work *w, bool *again,
+                            struct rfl_err *err) {
+  collect(s, w);
+  if (s->count && !s->counted && !s->has_prior && s->family != RFL_GAUSSIAN) {
+    s->bent = glm_lonely(s, w->e) > 0;
+    if (s->bent) s->objective = INFINITY; /* it was without the pseudo counts */
+  }
+  double objective = complete(s, w);
+  bool more = s->halvings < MOST_HALVINGS && s->passes + 1 < s->max_passes;
+  bool finite = objective - objective == 0;
+  if (!finite && (!more || s->first || (!s->passes && s->family == RFL_GAUSSIAN)))
+    return rfl_fail(err, RFL_EMODEL,
+                    "The fit does not stay finite: check the scale of the numbers.");
+  if (is_worse(s, objective) && more) {
+    glm_null_settle(s);
+    go_back(s, objective);
+    next_pass(s);
+    *again = true;
+    return RFL_OK;
+  }
+  for (size_t j = 0; j < glm_p(s); j++)
+    w->chol.kept[j] = !(s->alias_known && s->aliased[j]);
+  rfl_chol_factor(&w->chol, rank_tolerance2(s));
+  bool repeat, exact = wants_exact(s, w, &repeat);
+  if (exact && !s->exact) RFL_TRY(glm_need_exact(s, err));
+  s->was_exact = s->exact;
+  s->counted = s->counted || s->count;
+  glm_null_settle(s);
+  *again = repeat || advance(s, w, objective);
+  s->exact = exact && *again;
+  next_pass(s);
+  return RFL_OK;
+}
+
+enum rfl_code glm_settle(struct rfl_state *s, bool *again, struct rfl_err *err) {
+  RFL_TRY(check(s, err));
+  RFL_TRY(need_solver(s, err));
+  struct glm_work w;
+  RFL_TRY(work_new(s, &w, err));
+  enum rfl_code code = settle(s, &w, again, err);
+  work_release(&w);
+  return code;
+}

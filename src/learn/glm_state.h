@@ -1,0 +1,176 @@
+/* What the files of the GLM share: the state, and how a pass's sums are laid out.
+ *
+ * A state is in one of three situations:
+ *   - fitting: sums are taken at the iterate `beta` (gamma = T beta), pass by pass;
+ *   - settled: settle() said that no more passes are wanted; `info` is the information of
+ *     the rows just fitted, `chol` factors all there is (d J + info);
+ *   - renewed: the fit has become the prior (has_prior: prior_beta, prior_info = J, and K
+ *     when anything is ever forgotten), and the next block of rows may come.
+ * A part is a state whose sums are empty; it has no solver's memory until it settles. */
+#ifndef RFL_LEARN_GLM_STATE_H
+#define RFL_LEARN_GLM_STATE_H
+#include <stdatomic.h>
+
+#include "learn/glm.h"
+#include "num/chol.h"
+#include "num/contrast.h"
+#include "num/gram.h"
+
+enum glm_scalar { /* in front of the cross products */
+                  GLM_ROWS,
+                  GLM_ZERO,   /* rows of weight 0 */
+                  GLM_WEIGHT, /* sum of w */
+                  GLM_EVENTS, /* sum of w y */
+                  GLM_OFFSET, /* sum of w * offset */
+                  GLM_DEVIANCE,
+                  GLM_PEARSON,
+                  GLM_ROUNDED,   /* see glm_rounded(); taken when GLM_UNEVEN is known */
+                  GLM_SATURATED, /* this and the next two only in a counting pass */
+                  GLM_LOG_WEIGHT,
+                  GLM_UNEVEN,     /* rows whose counts are not whole */
+                  GLM_NULL_SCORE, /* of the intercept-only model, at null_beta */
+                  GLM_NULL_INFO,
+                  GLM_NULL_DEVIANCE,
+                  GLM_N_SCALARS = 16
+};
+
+struct glm_design { /* immutable, shared by a state and its parts */
+  atomic_int refs;
+  struct rfl_layout layout;
+  struct rfl_contrast contrast;
+  struct rfl_gram gram;
+  size_t counts; /* where rows, events and weight of each column of Z begin */
+  size_t n_sums;
+  size_t n_scratch;
+};
+
+struct glm_totals { /* what is known of rows already fitted */
+  double rows, zero, weight, events;
+  double saturated, rounded, log_weight, deviance, pearson, null_deviance;
+  double effective, effective2; /* sums of the rows' present weights, and of squares */
+};
+
+struct glm_null { /* the intercept-only model, iterated beside the passes */
+  bool ready;     /* beta may be evaluated */
+  bool done;
+  double beta, deviance, info;
+  double prior_beta, prior_info;
+};
+
+struct rfl_state {
+  struct glm_design *design;
+  enum rfl_family family;
+  double tolerance, rank_tolerance;
+  int32_t max_passes;
+
+  /* the pass */
+  bool settled, converged;
+  bool first; /* the sums are taken at glm()'s starting values rather than at beta */
+  bool round; /* some counts are not whole: take GLM_ROUNDED */
+  bool count; /* this state's absorb() takes the counting sums */
+  bool exact; /* sums in twice the precision */
+  double *beta, *gamma;
+  struct rfl_sums sums; /* design->n_sums */
+  double *scratch;
+
+  /* the fit */
+  int32_t passes; /* of this fit, or of this block */
+  int32_t halvings;
+  bool alias_known, counted, separated, was_exact;
+  bool bent;      /* levels without events are held by a pseudo count: glm_separation.c */
+  int32_t linear; /* passes in a row whose decrement shrank by 1/e only */
+  uint8_t *aliased;    /* n_x */
+  double *direction;   /* n_x: where the optimum is at infinity, or 0: SE is infinite */
+  double *before;      /* the accepted iterate before beta */
+  double *start;       /* the iterate that a fresh fit on more rows should start from */
+  double objective;    /* at `before`; +Inf: none */
+  double decrement;    /* at `before` */
+  double *column_size; /* root mean square of each column, once known */
+  double *counts;      /* 2 n_z: rows and events of the rows being fitted */
+  struct glm_null null;
+  struct glm_totals now; /* of the rows being fitted, complete once settled */
+  double *info;          /* n_x * n_x, upper; NULL before the first settle() */
+  struct rfl_chol chol;
+
+  /* what was learnt before */
+  bool has_prior, anchored, forgets;
+  double keep; /* d of the next block */
+  uint64_t version;
+  struct glm_totals past;
+  double *prior_beta, *prior_info, *prior_outer; /* J and K; K NULL while K = J */
+  double *past_counts;
+
+  /* filled by rfl_glm_result() */
+  double *coef, *vcov;
+};
+
+static inline size_t glm_p(const struct rfl_state *s) {
+  return (size_t)s->design->layout.n_x;
+}
+static inline size_t glm_z(const struct rfl_state *s) {
+  return (size_t)s->design->layout.n_z;
+}
+static inline struct rfl_sums glm_gram_sums(const struct rfl_state *s) {
+  return (struct rfl_sums){s->sums.hi + GLM_N_SCALARS,
+                           s->sums.lo ? s->sums.lo + GLM_N_SCALARS : NULL};
+}
+static inline double glm_scalar(const struct rfl_state *s, enum glm_scalar k) {
+  return s->sums.hi[k] + (s->sums.lo ? s->sums.lo[k] : 0);
+}
+
+/* glm.c */
+enum rfl_code glm_state_new(struct glm_design *keeps, struct rfl_state **gives,
+                            struct rfl_err *);
+enum rfl_code glm_design_new(const struct rfl_layout *, struct glm_design **gives,
+                             struct rfl_err *);
+void glm_design_release(struct glm_design *);
+void glm_release(struct rfl_state *);
+enum rfl_code glm_need_exact(struct rfl_state *, struct rfl_err *); /* room for sums.lo */
+void glm_clear(struct rfl_state *); /* empties the sums; gamma = T beta */
+
+/* glm_absorb.c */
+enum rfl_code glm_absorb(struct rfl_state *, const struct rfl_block *, struct rfl_err *);
+
+/* glm_settle.c */
+struct glm_work { /* what one settle() needs; p or z long */
+  struct rfl_chol chol;
+  struct rfl_sums score, step; /* of everything: data, prior, pseudo counts */
+  double *data_score;
+  double *e, *ze; /* n_z */
+};
+enum rfl_code glm_settle(struct rfl_state *, bool *again, struct rfl_err *);
+
+/* glm_separation.c */
+/* Levels whose rows have no event (-1) or only events (+1), into e; how many. */
+size_t glm_lonely(const struct rfl_state *, double *e);
+/* Adds the pseudo counts to the score and gives what they add to the objective. */
+double glm_bend(const struct rfl_state *, struct glm_work *);
+/* From the optimum with pseudo counts to where the levels' own optimum is, at infinity:
+ * beta is set. */
+void glm_jump(struct rfl_state *, struct glm_work *);
+
+/* glm_finish.c: the end of a fit, and of a block */
+void glm_null_settle(struct rfl_state *);
+void glm_finish(struct rfl_state *, struct glm_work *, bool converged);
+enum rfl_code glm_renew(struct rfl_state *, double keep, struct rfl_err *);
+/* past and now together; what was forgotten counts less. */
+struct glm_totals glm_total(const struct rfl_state *);
+double glm_dispersion(const struct rfl_state *);
+/* (beta - prior_beta)' J (beta - prior_beta); with `gradient` also J times that. */
+double glm_prior_distance(const struct rfl_state *, const double *beta, double *gradient);
+int32_t glm_rank(const struct rfl_state *);
+bool glm_identified(const struct rfl_state *, const struct glm_totals *);
+
+/* glm_score.c */
+/* What J^-1 K J^-1 has for K: what was forgotten counts by the square. */
+double glm_outer(const struct rfl_state *, size_t i, size_t j);
+uint32_t glm_width(const struct rfl_state *, int what);
+enum rfl_code glm_score(const struct rfl_state *, const struct rfl_block *, int what,
+                        double *out, struct rfl_err *);
+
+/* glm_write.c */
+void glm_write(const struct rfl_state *, struct rfl_buf *);
+enum rfl_code glm_read(struct rfl_bytes, struct rfl_state **gives, struct rfl_err *);
+size_t glm_size(const struct rfl_state *);
+
+#endif
