@@ -131,26 +131,6 @@ size_t rfl_consumer_take(struct rfl_consumer *c, rd_kafka_message_t **message, s
 void rfl_consumer_news(struct rfl_consumer *c) { rfl_news_poll(&c->news, c->events); }
 void rfl_consumer_wake(struct rfl_consumer *c) { rd_kafka_queue_yield(c->data); }
 
-enum rfl_code rfl_consumer_seek(struct rfl_consumer *c, const char *topic, int32_t p,
-                                int64_t offset, struct rfl_err *err) {
-  rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-  rd_kafka_topic_partition_list_add(list, topic, p)->offset = offset;
-  rd_kafka_error_t *error = rd_kafka_seek_partitions(c->rk, list, 5000);
-  enum rfl_code code = RFL_OK;
-  if (error)
-    code = rfl_fail(err, rfl_kafka_code(rd_kafka_error_code(error)),
-                    "the topic `%s`, partition %ld, cannot be read from offset %lld: %s",
-                    topic, (long)p, (long long)offset, rd_kafka_error_string(error));
-  else if (list->elems[0].err)
-    code =
-        rfl_fail(err, rfl_kafka_code(list->elems[0].err),
-                 "the topic `%s`, partition %ld, cannot be read from offset %lld: %s",
-                 topic, (long)p, (long long)offset, rd_kafka_err2str(list->elems[0].err));
-  if (error) rd_kafka_error_destroy(error);
-  rd_kafka_topic_partition_list_destroy(list);
-  return code;
-}
-
 void rfl_consumer_stop(struct rfl_consumer *c, const char *topic, int32_t partition) {
   rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
   rd_kafka_topic_partition_list_add(list, topic, partition);

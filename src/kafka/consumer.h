@@ -47,9 +47,6 @@ size_t rfl_consumer_take(struct rfl_consumer *, rd_kafka_message_t **, size_t n,
                          int wait_ms);
 void rfl_consumer_news(struct rfl_consumer *); /* takes what librdkafka has to say */
 void rfl_consumer_wake(struct rfl_consumer *); /* [any] take() returns now */
-/* Go on at another position; what was queued of the partition never comes. */
-enum rfl_code rfl_consumer_seek(struct rfl_consumer *, const char *topic, int32_t p,
-                                int64_t offset, struct rfl_err *) RFL_CHECKED;
 /* The partition is done: fetch no more of it. */
 void rfl_consumer_stop(struct rfl_consumer *, const char *topic, int32_t partition);
 void rfl_consumer_close(struct rfl_consumer *); /* a zeroed one is fine */

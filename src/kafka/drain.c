@@ -101,7 +101,9 @@ static enum rfl_code gone(struct rfl_drain *d, int32_t p, int64_t low,
   return skip_to(d, p, upto, err);
 }
 
-/* The position we wanted is not in the log: it has expired, or the log ends before it. */
+/* The position we wanted is not in the log: it has expired, or the log ends before it. Or
+ * it is there after all. librdkafka has stopped reading the partition and will not seek
+ * in it, so that reading goes on with a new handle. */
 static enum rfl_code out_of_range(struct rfl_drain *d, int32_t p, struct rfl_err *err) {
   struct rfl_lane *lane = &d->lane[p];
   int64_t low = 0, high = 0;
@@ -114,8 +116,8 @@ static enum rfl_code out_of_range(struct rfl_drain *d, int32_t p, struct rfl_err
                     "ends at %lld: was it deleted and made again?",
                     d->topic, (long)p, (long long)lane->expected, (long long)high);
   if (low > lane->expected) RFL_TRY(gone(d, p, low, err));
-  if (lane->done) return RFL_OK;
-  return rfl_consumer_seek(&d->consumer, d->topic, p, lane->expected, err);
+  if (!lane->done) d->reopen = true;
+  return RFL_OK;
 }
 
 static bool is_lasting(rd_kafka_resp_err_t error) {
@@ -167,6 +169,52 @@ static enum rfl_code see_record(struct rfl_drain *d, const rd_kafka_message_t *m
   return full ? hand_over(d, err) : RFL_OK;
 }
 
+/* ---- the handle ---- */
+
+/* Puts the consumer in its place, where the reader's thread may wake it. */
+static void put_consumer(struct rfl_drain *d, const struct rfl_consumer *consumer) {
+  pthread_mutex_lock(&d->ring.lock);
+  d->consumer = *consumer;
+  pthread_mutex_unlock(&d->ring.lock);
+}
+
+static void close_consumer(struct rfl_drain *d) {
+  const struct rfl_consumer none = {0};
+  struct rfl_consumer old = d->consumer;
+  put_consumer(d, &none);
+  rfl_consumer_close(&old);
+}
+
+static enum rfl_code open_consumer(struct rfl_drain *d, struct rfl_err *err) {
+  int64_t *from = rfl_alloc((size_t)d->n, sizeof *from);
+  bool *skip = rfl_alloc((size_t)d->n, sizeof *skip);
+  enum rfl_code code = RFL_OK;
+  if (!from || !skip) code = rfl_no_memory(err);
+  for (int32_t p = 0; !code && p < d->n; p++) {
+    from[p] = d->lane[p].expected;
+    skip[p] = d->lane[p].done;
+  }
+  struct rfl_consumer_plan plan = {.topic = d->topic,
+                                   .n = d->n,
+                                   .from = from,
+                                   .skip = skip,
+                                   .memory = d->memory / 4 * 3};
+  struct rfl_consumer consumer = {0};
+  if (!code) code = rfl_consumer_open(&consumer, d->k, &plan, err);
+  if (!code) put_consumer(d, &consumer);
+  rfl_free(from);
+  rfl_free(skip);
+  return code;
+}
+
+/* What the old handle had queued and was not seen is fetched again. */
+static enum rfl_code reopen(struct rfl_drain *d, struct rfl_err *err) {
+  d->reopen = false;
+  if (!d->left) return RFL_OK;
+  close_consumer(d);
+  return open_consumer(d, err);
+}
+
 /* ---- the thread ---- */
 
 static enum rfl_code too_quiet(struct rfl_drain *d, struct rfl_err *err) {
@@ -182,15 +230,26 @@ static enum rfl_code too_quiet(struct rfl_drain *d, struct rfl_err *err) {
                   said[0] ? ": " : "", said);
 }
 
+static void all_is_well(struct rfl_drain *d) {
+  d->progress_ns = rfl_now_ns();
+  if (!d->consumer.news.error) return;
+  memset(&d->consumer.news, 0, sizeof d->consumer.news);
+  rfl_ring_say(&d->ring, "");
+}
+
 static enum rfl_code see_all(struct rfl_drain *d, rd_kafka_message_t **message, size_t n,
                              struct rfl_err *err) {
   enum rfl_code code = RFL_OK;
+  bool good = false;
   for (size_t i = 0; i < n; i++) {
+    if (!message[i]->err || message[i]->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
+      good = true;
     if (!code && d->most > 0)
       code = message[i]->err ? see_error(d, message[i], err)
                              : see_record(d, message[i], err);
     rd_kafka_message_destroy(message[i]);
   }
+  if (good) all_is_well(d);
   return code;
 }
 
@@ -203,13 +262,6 @@ static void take_news(struct rfl_drain *d) {
   rfl_ring_say(&d->ring, said);
 }
 
-static void all_is_well(struct rfl_drain *d) {
-  d->progress_ns = rfl_now_ns();
-  if (!d->consumer.news.error) return;
-  memset(&d->consumer.news, 0, sizeof d->consumer.news);
-  rfl_ring_say(&d->ring, "");
-}
-
 static enum rfl_code turn(struct rfl_drain *d, struct rfl_err *err) {
   rd_kafka_message_t *message[BATCH];
   if (!rfl_ring_room(&d->ring, rfl_now_ns() + 100 * (int64_t)RFL_MS)) {
@@ -220,8 +272,8 @@ static enum rfl_code turn(struct rfl_drain *d, struct rfl_err *err) {
   size_t most = d->frame_rows < BATCH ? d->frame_rows : BATCH;
   size_t n = rfl_consumer_take(&d->consumer, message, most, SLICE_MS);
   take_news(d);
-  if (n) all_is_well(d);
   RFL_TRY(see_all(d, message, n, err));
+  if (d->reopen) RFL_TRY(reopen(d, err));
   if (n < most && d->moved && rfl_ring_empty(&d->ring)) RFL_TRY(hand_over(d, err));
   int64_t patience = RFL_PATIENCE * d->k->timeout_ms * (int64_t)RFL_MS;
   if (d->consumer.news.refused || d->consumer.news.fatal)
@@ -259,6 +311,7 @@ static enum rfl_code begin(struct rfl_drain *d, struct rfl_err *err) {
   d->moved = false;
   d->taken = 0;
   d->left = d->n;
+  d->reopen = false;
   for (int32_t p = 0; p < d->n; p++) {
     struct rfl_lane *lane = &d->lane[p];
     lane->done = false;
@@ -269,26 +322,6 @@ static enum rfl_code begin(struct rfl_drain *d, struct rfl_err *err) {
     if (lane->expected >= lane->end) lane_done(d, p);
   }
   return RFL_OK;
-}
-
-static enum rfl_code open_consumer(struct rfl_drain *d, struct rfl_err *err) {
-  int64_t *from = rfl_alloc((size_t)d->n, sizeof *from);
-  bool *skip = rfl_alloc((size_t)d->n, sizeof *skip);
-  enum rfl_code code = RFL_OK;
-  if (!from || !skip) code = rfl_no_memory(err);
-  for (int32_t p = 0; !code && p < d->n; p++) {
-    from[p] = d->lane[p].expected;
-    skip[p] = d->lane[p].done;
-  }
-  struct rfl_consumer_plan plan = {.topic = d->topic,
-                                   .n = d->n,
-                                   .from = from,
-                                   .skip = skip,
-                                   .memory = d->memory / 4 * 3};
-  if (!code) code = rfl_consumer_open(&d->consumer, d->k, &plan, err);
-  rfl_free(from);
-  rfl_free(skip);
-  return code;
 }
 
 enum rfl_code rfl_drain_start(struct rfl_drain *d, struct rfl_err *err) {
@@ -304,23 +337,29 @@ enum rfl_code rfl_drain_start(struct rfl_drain *d, struct rfl_err *err) {
   d->progress_ns = rfl_now_ns();
   enum rfl_code code = rfl_thread_start(&d->thread, run, d, err);
   if (code)
-    rfl_consumer_close(&d->consumer);
+    close_consumer(d);
   else
     d->running = true;
   return code;
 }
 
+void rfl_drain_hurry(struct rfl_drain *d) {
+  pthread_mutex_lock(&d->ring.lock);
+  if (d->consumer.data) rfl_consumer_wake(&d->consumer);
+  pthread_mutex_unlock(&d->ring.lock);
+}
+
 bool rfl_drain_stop(struct rfl_drain *d) {
   if (d->running) {
     rfl_ring_stop(&d->ring);
-    rfl_consumer_wake(&d->consumer);
+    rfl_drain_hurry(d);
     if (!rfl_ring_await_close(&d->ring, rfl_now_ns() + STOP_S * (int64_t)RFL_SECOND)) {
       pthread_detach(d->thread);
       return false;
     }
     pthread_join(d->thread, NULL);
     d->running = false;
-    rfl_consumer_close(&d->consumer);
+    close_consumer(d);
   }
   rfl_ring_reset(&d->ring, 0);
   rfl_free(d->offset);

@@ -5,7 +5,8 @@
  *     ... rfl_ring_take(&d->ring, ...) ...
  *     if (!rfl_drain_stop(&d)) ...             // still stuck after 10 s: leave it alone
  *
- * Invariant: while it runs, everything but the ring belongs to its thread. */
+ * Invariant: while it runs, everything but the ring belongs to its thread (and whoever
+ * wakes its consumer holds the ring's lock). */
 #ifndef RFL_KAFKA_DRAIN_H
 #define RFL_KAFKA_DRAIN_H
 #include <pthread.h>
@@ -35,7 +36,8 @@ struct rfl_drain {
   size_t memory; /* three quarters for librdkafka's queue, one for the ring */
   uint32_t frame_rows;
   /* ---- its own ---- */
-  struct rfl_consumer consumer;
+  struct rfl_consumer consumer; /* replaced under the ring's lock */
+  bool reopen; /* some lane must go on where librdkafka does not expect it */
   pthread_t thread;
   bool running;
   bool moved;      /* the builder holds rows or positions */
@@ -49,5 +51,7 @@ enum rfl_code rfl_drain_start(struct rfl_drain *, struct rfl_err *) RFL_CHECKED;
 /* Stops the thread and closes its handle; drops what was not taken. false: it did not
  * stop within 10 s; then nothing that it uses may be touched or freed any more. */
 bool rfl_drain_stop(struct rfl_drain *);
+/* The reader has nothing left: rows that wait for a fuller frame follow at once. */
+void rfl_drain_hurry(struct rfl_drain *);
 
 #endif

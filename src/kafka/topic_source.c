@@ -271,7 +271,7 @@ static enum rfl_code topic_next(struct rfl_source *face, const struct rfl_want *
       case RFL_TOOK_CLOSED:
         return closed(s, event, err);
       case RFL_TOOK_LAST: /* rows that wait for a fuller frame may come now */
-        if (s->drain.running) rfl_consumer_wake(&s->drain.consumer);
+        rfl_drain_hurry(&s->drain);
         break;
       default:
         break;
