@@ -26,7 +26,7 @@ warn_kind <- function(kind, message, env = parent.frame()) {
 }
 
 sentence <- function(text) {
-  if (grepl("^[a-z]+[ ,]", text)) text <- paste0(toupper(substr(text, 1L, 1L)), substring(text, 2L))
+  if (grepl("^[a-z]+[ ,]", text) && !startsWith(text, "librdkafka")) text <- paste0(toupper(substr(text, 1L, 1L)), substring(text, 2L))
   if (grepl("[.?!]$", text)) text else paste0(text, ".")
 }
 

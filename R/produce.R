@@ -95,7 +95,7 @@ abort_undelivered <- function(sent, topic) {
   shown <- paste(utils::head(rows, 10L), collapse = ", ")
   if (length(rows) > 10L) shown <- paste0(shown, ", ...")
   abort_kind("broker", c(
-    "{big(sent$failed)} of {big(length(sent$offset))} row{?s} could not be delivered to topic `{topic}`: row{?s} {shown}.",
+    "{big(sent$failed)} of {big(length(sent$offset))} row{cli::qty(length(sent$offset))}{?s} could not be delivered to topic `{topic}`: {shown}.",
     i = "The first: {sent$why}"
   ))
 }

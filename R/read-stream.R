@@ -159,7 +159,8 @@ source_spec <- function(stream, columns = NULL, meta = character(), bounded = TR
     from = position(stream$from, stream$topic), bounded = bounded,
     to = position(if (is.null(stream$to)) "latest" else stream$to, stream$topic),
     on_bad = match(stream$on_bad, c("fail", "skip", "keep")) - 1L, warn_on_loss = stream$on_loss == "warn",
-    max_records = as.double(max_records), memory = as.double(memory), frame_rows = 0
+    max_records = as.double(max_records), memory = as.double(memory),
+    frame_rows = 0
   )
 }
 
@@ -170,7 +171,7 @@ pick_fields <- function(schema, columns, meta, extra) {
   use <- if (is.null(columns)) seq_along(name) else match(setdiff(columns, setdiff(meta_names(), name)), name)
   if (anyNA(use)) {
     unknown <- setdiff(columns, name)
-    abort_kind("schema", "The stream has no field {.val {unknown}}; its fields are {.val {name}}.")
+    abort_kind("schema", "The stream has no field {.val {unknown}}: its fields are {.val {name}}.")
   }
   more <- setdiff(c(intersect(columns, meta_names()), meta, extra), name[use])
   type <- vapply(more, \(m) if (m %in% names(bad_types)) bad_types[[m]] else meta_types[[m]][[1L]], "")
@@ -201,7 +202,7 @@ read_frames <- function(stream, spec, keep = FALSE) {
   if (keep) {
     tryCatch(read_all(reader, frames, stream$topic), interrupt = function(e) {
       rows <- .Call(c_frames_rows, frames)
-      warn_kind("interrupted", "Interrupted: these are the {big(rows)} record{?s} read until then.")
+      warn_kind("interrupted", "Interrupted: these are the {big(rows)} record{cli::qty(rows)}{?s} read until then.")
     })
   } else {
     read_all(reader, frames, stream$topic)
@@ -225,19 +226,22 @@ read_all <- function(reader, frames, what) {
 say_tally <- function(stream, tally) {
   if (tally$bad > 0 && stream$on_bad == "skip") {
     warn_kind("skipped", c(
-      "{big(tally$bad)} of {big(tally$rows)} record{?s} of topic `{stream$topic}` {?was/were} bad and left out.",
+      "{big(tally$bad)} of {big(tally$rows)} record{cli::qty(tally$rows)}{?s} of topic `{stream$topic}` {cli::qty(tally$bad)}{?was/were} bad and left out.",
       i = "The first: {tally$first_bad}"
     ))
   }
   if (tally$lost > 0) {
-    warn_kind("lost", "{big(tally$lost)} record{?s} of topic `{stream$topic}` expired before {?it/they} could be read.")
+    warn_kind("lost", "{big(tally$lost)} record{cli::qty(tally$lost)}{?s} of topic `{stream$topic}` expired before {?it/they} could be read.")
   }
 }
 
 # The fields `columns` of a stream's range, as frames in memory in canonical order: what fits and predictions read.
-stream_frames <- function(stream, columns = NULL) {
+# `frame_rows`: rows of each frame, 0 as they come; for tests that the cut changes nothing.
+stream_frames <- function(stream, columns = NULL, frame_rows = 0) {
   refuse_steps(stream)
-  .Call(c_frames_sort, read_frames(stream, source_spec(stream, columns)))
+  spec <- source_spec(stream, columns)
+  spec$frame_rows <- frame_rows
+  .Call(c_frames_sort, read_frames(stream, spec), frame_rows)
 }
 
 refuse_steps <- function(x) {

@@ -27,7 +27,7 @@ ENTRY(kafka_state, 1)
 ENTRY(kafka_topics, 1)
 /* r_stream.c */
 ENTRY(frames_new, 0)
-ENTRY(frames_sort, 1)
+ENTRY(frames_sort, 2)
 ENTRY(reader_close, 1)
 ENTRY(reader_new, 2)
 ENTRY(reader_read, 2)

@@ -151,27 +151,10 @@ static enum rfl_code guarded(SEXP (*fn)(void *), void *data) {
   return RFL_OK;
 }
 
-struct evaluation {
-  SEXP call, env, value;
-};
-
-static SEXP evaluate(void *data) {
-  struct evaluation *e = data;
-  e->value = Rf_eval(e->call, e->env);
-  return e->value;
-}
-
 static SEXP check_interrupt(void *unused) {
   (void)unused;
   R_CheckUserInterrupt();
   return R_NilValue;
-}
-
-enum rfl_code r_eval(SEXP call, SEXP env, SEXP *gives) {
-  struct evaluation e = {.call = call, .env = env, .value = R_NilValue};
-  RFL_TRY(guarded(evaluate, &e));
-  *gives = e.value;
-  return RFL_OK;
 }
 
 bool r_go_on(void *unused) {

@@ -8,8 +8,8 @@
  *     r_finish(code, &err);                  // raises, or lets R jump on, or returns
  *
  * R may jump out of any of its own functions. Three rules make that harmless: a C object
- * is in a handle before R is called again; the core calls R only through r_tick() and
- * r_eval(), which turn a jump into RFL_EHOST; r_finish() comes last, when nothing is
+ * is in a handle before R is called again; the core calls R only through r_tick(),
+ * which turns a jump into RFL_EHOST; r_finish() comes last, when nothing is
  * held. Everything here is for the R thread. */
 #ifndef RFL_GLUE_H
 #define RFL_GLUE_H
@@ -48,8 +48,6 @@ void r_finish(enum rfl_code, const struct rfl_err *);
 /* ---- R from inside the core ---- */
 bool r_go_on(void *unused); /* false: the user interrupts. True on any other thread */
 struct rfl_tick r_tick(void);
-/* Evaluates; RFL_EHOST when R jumps. *gives is not protected. */
-enum rfl_code r_eval(SEXP call, SEXP env, SEXP *gives) RFL_CHECKED;
 
 /* ---- values ---- */
 void *r_scratch(size_t n, size_t size); /* zeroed; R frees it when .Call() returns */
@@ -102,8 +100,8 @@ enum rfl_code r_frames_add(struct r_frames *, struct rfl_frame *takes,
 enum rfl_code r_frames_pass(struct r_frames *, const struct rfl_frame *,
                             struct rfl_err *) RFL_CHECKED;
 /* Cuts and copies the frames where needed so that they follow each other in canonical
- * order. */
-enum rfl_code r_frames_sort(struct r_frames *, struct rfl_err *) RFL_CHECKED;
+ * order. `rows`: how many rows each has (the last may have fewer); 0: as it comes. */
+enum rfl_code r_frames_sort(struct r_frames *, size_t rows, struct rfl_err *) RFL_CHECKED;
 
 /* r_kafka.c */
 struct rfl_kafka *r_kafka_get(SEXP handle); /* borrowed; may raise */

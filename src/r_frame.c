@@ -17,11 +17,18 @@ enum { GATHER_ROWS = 1000000 };
 
 /* ---- the handle ---- */
 
-static void release(void *object) {
-  struct r_frames *f = object;
+static void drop_frames(struct r_frames *f) {
   for (size_t i = 0; i < f->n; i++) rfl_frame_release(f->frame[i]);
   rfl_free(f->frame);
   rfl_free(f->rows);
+  f->frame = NULL;
+  f->rows = NULL;
+  f->n = f->cap = f->n_rows = 0;
+}
+
+static void release(void *object) {
+  struct r_frames *f = object;
+  drop_frames(f);
   rfl_cursor_release(&f->upto);
   rfl_schema_release(f->schema);
   rfl_free(f);
@@ -91,33 +98,47 @@ static bool in_order(const struct r_frames *f) {
   return true;
 }
 
-enum rfl_code r_frames_sort(struct r_frames *f, struct rfl_err *err) {
+/* Copies the first slices of [rows, rows + n), up to `limit` rows, into one frame of
+ * `to`. Gives how many slices were used up; the next one is cut where the rows ended. */
+static enum rfl_code gather(struct rfl_rows *rows, size_t n, size_t limit,
+                            struct r_frames *to, size_t *used, struct rfl_err *err) {
+  size_t taken = 0, k = 0;
+  while (k < n && taken + rows[k].n <= limit) taken += rows[k++].n;
+  struct rfl_rows cut = {0};
+  if (k < n && taken < limit) {
+    cut = rows[k];
+    rows[k].n = (uint32_t)(limit - taken);
+  }
+  struct rfl_frame *whole;
+  RFL_TRY(rfl_frame_gather(rows, cut.n ? k + 1 : k, &whole, err));
+  if (cut.n) {
+    rows[k].row = cut.row + rows[k].n;
+    rows[k].n = cut.n - rows[k].n;
+  }
+  *used = k;
+  enum rfl_code code = r_frames_add(to, whole, err);
+  if (code) rfl_frame_release(whole);
+  return code;
+}
+
+enum rfl_code r_frames_sort(struct r_frames *f, size_t rows, struct rfl_err *err) {
   RFL_TRY(order(f, err));
-  if (in_order(f)) return RFL_OK;
+  if (!rows && in_order(f)) return RFL_OK;
+  size_t limit = rows && rows < GATHER_ROWS ? rows : GATHER_ROWS;
   struct r_frames sorted = {0};
   enum rfl_code code = RFL_OK;
-  for (size_t i = 0; !code && i < f->n_rows;) {
-    size_t n = 0, rows = 0;
-    do {
-      rows += f->rows[i + n++].n;
-    } while (i + n < f->n_rows && rows + f->rows[i + n].n <= GATHER_ROWS);
-    struct rfl_frame *whole;
-    code = rfl_frame_gather(f->rows + i, n, &whole, err);
-    if (code) break;
-    code = r_frames_add(&sorted, whole, err);
-    if (code) rfl_frame_release(whole);
-    i += n;
+  for (size_t i = 0, used; !code && i < f->n_rows; i += used) {
+    code = gather(f->rows + i, f->n_rows - i, limit, &sorted, &used, err);
   }
-  /* The loser's frames go: the old ones on success, the copies on failure. */
-  struct r_frames old = code ? sorted : *f;
-  for (size_t i = 0; i < old.n; i++) rfl_frame_release(old.frame[i]);
-  rfl_free(old.frame);
   rfl_schema_release(sorted.schema);
   rfl_cursor_release(&sorted.upto);
-  if (code) return code;
-  rfl_free(f->rows);
-  f->rows = NULL;
-  f->n_rows = 0;
+  drop_frames(code ? &sorted : f);
+  if (code) { /* slices may have been cut: order them anew when asked */
+    rfl_free(f->rows);
+    f->rows = NULL;
+    f->n_rows = 0;
+    return code;
+  }
   f->frame = sorted.frame;
   f->n = sorted.n;
   f->cap = sorted.cap;
@@ -429,7 +450,7 @@ SEXP ffi_frames_from_df(SEXP columns, SEXP fields) {
   struct rfl_err err;
   struct rfl_frame *frame = NULL;
   struct r_cut cut = {.n = r_table_rows(table), .borrow = true};
-  enum rfl_code code = rfl_schema_new(described.field, described.n, &f->schema, &err);
+  enum rfl_code code = rfl_schema_flat(described.field, described.n, &f->schema, &err);
   if (!code) code = r_table_frame(table, &cut, f->schema, &frame, &err);
   if (!code) {
     code = r_frames_add(f, frame, &err);

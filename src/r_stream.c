@@ -72,8 +72,10 @@ enum rfl_code r_source_make(SEXP spec, struct rfl_source **gives,
   struct plan p;
   read_plan(spec, &p);
   struct rfl_schema *schema;
-  RFL_TRY(rfl_schema_new(p.fields.field, p.fields.n, &schema, err));
-  enum rfl_code code =
+  enum rfl_code code = p.table ? rfl_schema_flat(p.fields.field, p.fields.n, &schema, err)
+                               : rfl_schema_new(p.fields.field, p.fields.n, &schema, err);
+  if (code) return code;
+  code =
       p.table ? open_table(&p, schema, gives, err) : open_topic(&p, schema, gives, err);
   if (code)
     rfl_schema_release(schema);
@@ -182,8 +184,8 @@ SEXP ffi_reader_close(SEXP reader) {
   return R_NilValue;
 }
 
-SEXP ffi_frames_sort(SEXP frames) {
+SEXP ffi_frames_sort(SEXP frames, SEXP rows) {
   struct rfl_err err;
-  r_finish(r_frames_sort(r_frames_get(frames), &err), &err);
+  r_finish(r_frames_sort(r_frames_get(frames), (size_t)r_number(rows), &err), &err);
   return frames;
 }

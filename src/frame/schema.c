@@ -46,13 +46,13 @@ static int compare_paths(const void *va, const void *vb) {
 }
 
 static enum rfl_code check_neighbours(const struct rfl_field *const *f, size_t n,
-                                      struct rfl_err *err) {
+                                      bool paths, struct rfl_err *err) {
   const struct rfl_field *path = NULL; /* the last one that is not metadata */
   for (size_t i = 0; i < n; i++) {
     if (i && strcmp(f[i - 1]->name, f[i]->name) == 0)
       return rfl_fail(err, RFL_ESCHEMA, "The schema names the field `%s` twice.",
                       f[i]->name);
-    if (f[i]->meta) continue;
+    if (f[i]->meta || !paths) continue;
     size_t length = path ? strlen(path->name) : 0;
     if (path && strncmp(path->name, f[i]->name, length) == 0 && f[i]->name[length] == '.')
       return rfl_fail(err, RFL_ESCHEMA,
@@ -64,7 +64,8 @@ static enum rfl_code check_neighbours(const struct rfl_field *const *f, size_t n
   return RFL_OK;
 }
 
-static enum rfl_code check(const struct rfl_field *field, size_t n, struct rfl_err *err) {
+static enum rfl_code check(const struct rfl_field *field, size_t n, bool paths,
+                           struct rfl_err *err) {
   for (size_t i = 0; i < n; i++) {
     const struct rfl_field *f = &field[i];
     if (!f->name || !*f->name)
@@ -82,14 +83,13 @@ static enum rfl_code check(const struct rfl_field *field, size_t n, struct rfl_e
   if (!sorted) return rfl_no_memory(err);
   for (size_t i = 0; i < n; i++) sorted[i] = &field[i];
   if (n) qsort(sorted, n, sizeof *sorted, compare_paths);
-  enum rfl_code code = check_neighbours(sorted, n, err);
+  enum rfl_code code = check_neighbours(sorted, n, paths, err);
   rfl_free(sorted);
   return code;
 }
 
-enum rfl_code rfl_schema_new(const struct rfl_field *field, size_t n,
-                             struct rfl_schema **gives, struct rfl_err *err) {
-  RFL_TRY(check(field, n, err));
+static enum rfl_code copy_fields(const struct rfl_field *field, size_t n,
+                                 struct rfl_schema **gives, struct rfl_err *err) {
   struct rfl_schema *s = rfl_alloc(1, sizeof *s);
   if (!s) return rfl_no_memory(err);
   s->refs = 1;
@@ -106,6 +106,18 @@ enum rfl_code rfl_schema_new(const struct rfl_field *field, size_t n,
 oom:
   rfl_schema_release(s);
   return rfl_no_memory(err);
+}
+
+enum rfl_code rfl_schema_new(const struct rfl_field *field, size_t n,
+                             struct rfl_schema **gives, struct rfl_err *err) {
+  RFL_TRY(check(field, n, true, err));
+  return copy_fields(field, n, gives, err);
+}
+
+enum rfl_code rfl_schema_flat(const struct rfl_field *field, size_t n,
+                              struct rfl_schema **gives, struct rfl_err *err) {
+  RFL_TRY(check(field, n, false, err));
+  return copy_fields(field, n, gives, err);
 }
 
 struct rfl_schema *rfl_schema_keep(struct rfl_schema *s) {

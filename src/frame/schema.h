@@ -62,6 +62,9 @@ struct rfl_schema {
 /* RFL_ESCHEMA: a name twice, empty, or a path that runs through another field. */
 enum rfl_code rfl_schema_new(const struct rfl_field *, size_t n,
                              struct rfl_schema **gives, struct rfl_err *) RFL_CHECKED;
+/* The same for a frame that no record is decoded into: names with dots are only names. */
+enum rfl_code rfl_schema_flat(const struct rfl_field *, size_t n,
+                              struct rfl_schema **gives, struct rfl_err *) RFL_CHECKED;
 struct rfl_schema *rfl_schema_keep(struct rfl_schema *); /* [any] */
 void rfl_schema_release(struct rfl_schema *);            /* [any] */
 ptrdiff_t rfl_schema_find(const struct rfl_schema *,
