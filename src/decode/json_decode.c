@@ -121,8 +121,8 @@ static inline const char *find_quote(const char *p) {
   for (;; p += RFL_JSON_STRIDE) {
     struct rfl_json_marks m = rfl_json_marks(p);
 #if defined(RFL_SEED_BUG) && RFL_SEED_BUG == 3
-    /* Planted for the test of the tests: the last control character passes. */
-    if (m.odd && p[rfl_json_lowest(m.odd)] == 0x1f) m.odd &= m.odd - 1;
+    /* Planted for the test of the tests: control characters from 0x10 on pass. */
+    if (m.odd && p[rfl_json_lowest(m.odd)] >> 4 == 1) m.odd &= m.odd - 1;
 #endif
     if (RFL_LIKELY(m.quote != 0)) {
       uint32_t before = (m.quote & -m.quote) - 1;
