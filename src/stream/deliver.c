@@ -150,10 +150,11 @@ static enum rfl_code commit(struct rfl_loop *l, const struct rfl_mark *mark,
   struct rfl_unit *unit = l->spec->unit;
   struct rfl_source *source = l->spec->source;
   struct rfl_buf token = {0};
-  enum rfl_code code = RFL_OK;
+  enum rfl_code code;
   int tries = 0;
   do {
     rfl_buf_clear(&token);
+    code = RFL_OK;
     if (source->fence) code = source->fence(source, &token, err);
     struct rfl_bytes fence = {.p = token.p, .n = token.n};
     if (!code) code = unit->commit(unit, &l->cursor, fence, mark, rfl_loop_until(l), err);
@@ -189,7 +190,11 @@ static enum rfl_code ask_whether_done(struct rfl_loop *l, bool *done,
 /* Whether the source has something to say that a commit waits for. */
 static enum rfl_code look_ahead(struct rfl_loop *l, bool *gone, struct rfl_err *err) {
   struct rfl_source *source = l->spec->source;
-  if (!source->change || l->seen) return RFL_OK;
+  if (!source->change) return RFL_OK;
+  if (l->seen) { /* it has said it; until that is settled it is not asked for more */
+    *gone = l->event == RFL_BORDER && source->change(source)->gone;
+    return RFL_OK;
+  }
   struct rfl_want want = {.max_rows = l->max_rows, .until_ns = rfl_now_ns()};
   struct rfl_frame *frame = NULL;
   enum rfl_event event = RFL_IDLE;

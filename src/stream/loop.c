@@ -25,8 +25,9 @@
 #include "stream/loop.h"
 
 enum {
-  SLICE_MS = 100,        /* no wait is longer: how soon stop is noticed */
-  LONGEST_PAUSE_MS = 50, /* between two calls that answered RFL_EAGAIN */
+  SLICE_MS = 100,         /* no wait is longer: how soon stop is noticed */
+  FIRST_PAUSE_NS = 20000, /* between calls that answered RFL_EAGAIN; doubles up to ... */
+  LONGEST_PAUSE_NS = 50000000,
   LOG_MAX = 10000,
   PACED_BATCHES = 10 /* a second, so that a paced stream looks smooth */
 };
@@ -104,8 +105,9 @@ void rfl_loop_sleep(struct rfl_loop *l, int64_t until_ns) {
 bool rfl_loop_patient(struct rfl_loop *l, int *tries) {
   if (rfl_now_ns() >= deadline(l)) return false;
   if (*tries > 0) {
-    int64_t pause = *tries < 6 ? 1 << *tries : LONGEST_PAUSE_MS;
-    rfl_loop_sleep(l, rfl_now_ns() + pause * RFL_MS);
+    int64_t pause = *tries < 20 ? (int64_t)FIRST_PAUSE_NS << *tries : LONGEST_PAUSE_NS;
+    if (pause > LONGEST_PAUSE_NS) pause = LONGEST_PAUSE_NS;
+    rfl_loop_sleep(l, rfl_now_ns() + pause);
   }
   ++*tries;
   return true;
@@ -248,6 +250,8 @@ static enum rfl_code round_of(struct rfl_loop *l, bool *last, bool *ended,
   bool border = event == RFL_BORDER, gone = border && source->change(source)->gone;
   *ended = event == RFL_END;
   *last = *ended || rfl_loop_stopping(l);
+  l->seen = border;
+  l->event = event;
   bool some = l->batch.n || (*ended && l->spec->n_steps);
   if (!gone && some) RFL_TRY(take(l, *ended, *last && !border, &gone, err));
   if (border || gone) {

@@ -81,8 +81,9 @@ struct rfl_loop {
   struct rfl_emit *emit;
 
   struct rfl_batch batch; /* being collected */
-  bool seen;              /* an event that came while a commit was tried again ... */
-  enum rfl_event event;   /* ... is this one; it counts after the frames in `batch` */
+  bool seen;              /* the source has told a border that is not settled yet, or ... */
+  enum rfl_event event;   /* ... something while a commit was tried again: this. It counts
+                             after the frames in `batch` */
   struct rfl_batch held;  /* what the batch in work gives to the sinks */
 
   uint64_t number;          /* of the batch in work, or the last one */

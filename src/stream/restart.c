@@ -317,7 +317,6 @@ enum rfl_code rfl_border(struct rfl_loop *l, struct rfl_err *err) {
   if (gone) { /* of what is held nothing was committed */
     rfl_batch_release(&l->batch);
     rfl_batch_release(&l->held);
-    l->seen = false;
   } else if (!l->spec->unit && l->spec->store && l->dirty) {
     RFL_TRY(rfl_save_plain(l, err));
   }
@@ -326,6 +325,7 @@ enum rfl_code rfl_border(struct rfl_loop *l, struct rfl_err *err) {
     code = settle_border(l, &known, err);
   else
     code = settle(l, &known, err);
+  l->seen = false;
   if (!code && gone && !l->spec->unit) code = start(l, &known, err);
   rfl_cursor_release(&known);
   if (!code && gone && l->spec->unit) code = rfl_restart(l, true, err);
