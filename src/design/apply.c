@@ -1,0 +1,228 @@
+/* Rows of a frame into a block: load every column that is needed, judge each row once,
+ * close the gaps of rows left out, then multiply and cross. Columns of complete slices
+ * that are plain doubles are never copied. */
+#include <math.h>
+#include <string.h>
+
+#include "design/compiled.h"
+
+/* ---- judging rows ---- */
+
+static enum rfl_code refuse_infinite(const struct rfl_workspace *w,
+                                     const struct rfl_rows *rows, size_t i,
+                                     struct rfl_err *err) {
+  for (size_t k = 0; k < w->n_columns; k++) {
+    const struct source_column *c = &w->column[k];
+    if (!c->category && isinf(c->view[i]))
+      return rfl_fail(err, RFL_EDATA, "The column `%s` is infinite in row %zu.", c->name,
+                      rows->row + i + 1);
+  }
+  return RFL_OK;
+}
+
+static enum rfl_code refuse_weight(const struct rfl_workspace *w,
+                                   const struct rfl_rows *rows, size_t i,
+                                   struct rfl_err *err) {
+  return rfl_fail(err, RFL_EDATA,
+                  "The weight `%s` of row %zu is missing, negative or infinite.",
+                  w->recipe->weight, rows->row + i + 1);
+}
+
+/* A level the recipe does not know, in a row that is complete otherwise. */
+static enum rfl_code judge_unseen(const struct rfl_workspace *w,
+                                  const struct rfl_rows *rows, size_t i,
+                                  struct rfl_count *count, bool *use,
+                                  struct rfl_err *err) {
+  if (!count->first_unseen[0])
+    unseen_describe(w, rows, i, count->first_unseen, sizeof count->first_unseen);
+  count->unseen++;
+  *use = false;
+  if (w->unseen == RFL_UNSEEN_ERROR) {
+    char what[256] = "";
+    unseen_describe(w, rows, i, what, sizeof what);
+    return rfl_fail(err, RFL_EDATA,
+                    "Row %zu has a level that the model does not know: %s.",
+                    rows->row + i + 1, what);
+  }
+  if (w->unseen == RFL_UNSEEN_NA) return RFL_OK;
+  *use = true;
+  for (size_t k = 0; k < w->n_columns; k++) {
+    const struct source_column *c = &w->column[k];
+    if (!c->category || c->code[i] >= 0) continue;
+    if (c->levels == &w->recipe->y_levels) *use = false; /* a response has no reference */
+    c->code[i] = 0;
+  }
+  return RFL_OK;
+}
+
+static enum rfl_code judge_row(const struct rfl_workspace *w, const struct rfl_rows *rows,
+                               size_t i, struct rfl_count *count, struct rfl_err *err,
+                               bool *use) {
+  uint8_t mark = w->mark[i];
+  *use = mark == 0;
+  if (!mark) return RFL_OK;
+  if (mark & MARK_MISSING) {
+    count->missing++;
+    return RFL_OK;
+  }
+  if (mark & MARK_WEIGHT) return refuse_weight(w, rows, i, err);
+  if (mark & MARK_INFINITE) {
+    count->missing++;
+    return w->purpose == RFL_FOR_LEARNING ? refuse_infinite(w, rows, i, err) : RFL_OK;
+  }
+  return judge_unseen(w, rows, i, count, use, err);
+}
+
+/* Numbers of the rows of the slice that are used, into w->row; how many. */
+static enum rfl_code judge(struct rfl_workspace *w, const struct rfl_rows *rows,
+                           size_t *n, struct rfl_count *count, struct rfl_err *err) {
+  *n = 0;
+  for (size_t i = 0; i < rows->n; i++) {
+    bool use = true;
+    if (w->mark[i]) RFL_TRY(judge_row(w, rows, i, count, err, &use));
+    w->row[*n] = (uint32_t)i;
+    *n += use;
+  }
+  count->rows += rows->n;
+  count->used += *n;
+  return RFL_OK;
+}
+
+/* ---- columns of the block ---- */
+
+static void close_gaps(struct rfl_workspace *w, size_t n) {
+  for (size_t k = 0; k < w->n_columns; k++) {
+    struct source_column *c = &w->column[k];
+    if (c->category) {
+      for (size_t i = 0; i < n; i++) c->code[i] = c->code[w->row[i]];
+    } else {
+      for (size_t i = 0; i < n; i++) c->number[i] = c->view[w->row[i]];
+      c->view = c->number;
+    }
+  }
+}
+
+static void multiply(struct rfl_workspace *w, size_t n) {
+  const struct rfl_recipe *r = w->recipe;
+  for (size_t k = 0; k < r->layout.n_dense; k++) {
+    const struct product *p = &r->dense[k];
+    w->dense[k] = w->column[p->variable[0]].view;
+    if (p->n == 1) continue;
+    double *to = w->product[k];
+    memcpy(to, w->dense[k], n * sizeof *to);
+    for (size_t f = 1; f < p->n; f++) {
+      const double *x = w->column[p->variable[f]].view;
+      for (size_t i = 0; i < n; i++) to[i] *= x[i];
+    }
+    w->dense[k] = to;
+  }
+}
+
+/* Crossed codes: the first factor varies fastest. */
+static void cross(struct rfl_workspace *w, size_t n) {
+  const struct rfl_recipe *r = w->recipe;
+  for (size_t k = 0; k < r->layout.n_coded; k++) {
+    const struct product *p = &r->coded[k];
+    const struct source_column *first = &w->column[p->variable[0]];
+    w->coded[k] = (struct rfl_coded){first->code, r->layout.levels[k]};
+    if (p->n == 1) continue;
+    int32_t *to = w->cross[k], stride = first->levels->n;
+    memcpy(to, first->code, n * sizeof *to);
+    for (size_t f = 1; f < p->n; f++) {
+      const struct source_column *c = &w->column[p->variable[f]];
+      for (size_t i = 0; i < n; i++) to[i] += stride * c->code[i];
+      stride *= c->levels->n;
+    }
+    w->coded[k].code = to;
+  }
+}
+
+static const double *response(struct source_column *c, size_t n) {
+  if (!c->category) return c->view;
+  for (size_t i = 0; i < n; i++) c->number[i] = c->code[i] > 0;
+  return c->number;
+}
+
+static const double *offsets(struct rfl_workspace *w, const struct source_column *c,
+                             size_t n) {
+  size_t many = w->recipe->n_offsets;
+  if (!many) return NULL;
+  if (many == 1) return c->view;
+  memcpy(w->offset, c->view, n * sizeof *w->offset);
+  for (size_t k = 1; k < many; k++)
+    for (size_t i = 0; i < n; i++) w->offset[i] += c[k].view[i];
+  return w->offset;
+}
+
+static void fill(struct rfl_workspace *w, const struct rfl_rows *rows, size_t n,
+                 struct rfl_block *b) {
+  const struct rfl_recipe *r = w->recipe;
+  bool all = n == rows->n, learn = w->purpose == RFL_FOR_LEARNING;
+  if (!all) close_gaps(w, n);
+  multiply(w, n);
+  cross(w, n);
+  struct source_column *c = w->column + r->n_variables;
+  *b = (struct rfl_block){.n = n,
+                          .row = all ? NULL : w->row,
+                          .n_dense = r->layout.n_dense,
+                          .dense = w->dense,
+                          .n_coded = r->layout.n_coded,
+                          .coded = w->coded};
+  if (learn && r->y) b->y = response(c++, n);
+  if (learn && r->weight) b->weight = (c++)->view;
+  b->offset = offsets(w, c, n);
+  if (!all)
+    for (size_t i = 0; i < n; i++) w->row[i] += rows->row;
+}
+
+enum rfl_code rfl_recipe_apply(const struct rfl_recipe *r, const struct rfl_rows *rows,
+                               struct rfl_workspace *w, struct rfl_block *block,
+                               struct rfl_err *err) {
+  if (w->recipe != r)
+    return rfl_fail(err, RFL_EARGUMENT, "The workspace was made for another recipe.");
+  RFL_TRY(workspace_bind(w, rows->frame->schema, err));
+  RFL_TRY(workspace_room(w, rows->n ? rows->n : 1, err));
+  memset(w->mark, 0, rows->n);
+  for (size_t k = 0; k < w->n_columns; k++)
+    RFL_TRY(column_load(w, &w->column[k], rows, err));
+  struct rfl_count count = w->count;
+  size_t n;
+  RFL_TRY(judge(w, rows, &n, &count, err));
+  fill(w, rows, n, block);
+  for (size_t i = 0; block->weight && i < n; i++)
+    count.zero_weight += block->weight[i] == 0;
+  w->count = count;
+  return RFL_OK;
+}
+
+/* ---- the model matrix ---- */
+
+static double entry(const struct rfl_coding *c, int32_t level, int32_t column) {
+  if (c->select) return c->select[level] == column;
+  return c->matrix[(size_t)column * (size_t)c->levels + (size_t)level];
+}
+
+/* Column x of a term for cell z of its crossed factors. */
+static double contrast(const struct rfl_term *t, int32_t z, int32_t x) {
+  double f = 1;
+  for (size_t k = 0; k < t->n_codings; k++) {
+    const struct rfl_coding *c = &t->coding[k];
+    f *= entry(c, z % c->levels, x % c->columns);
+    z /= c->levels;
+    x /= c->columns;
+  }
+  return f;
+}
+
+void rfl_design_expand(const struct rfl_layout *l, const struct rfl_block *b, double *x) {
+  for (size_t t = 0; t < l->n_terms; t++) {
+    const struct rfl_term *term = &l->term[t];
+    const int32_t *code = term->coded < 0 ? NULL : b->coded[term->coded].code;
+    const double *v = term->dense < 0 ? NULL : b->dense[term->dense];
+    for (int32_t c = 0; c < term->n_x; c++) {
+      double *to = x + (size_t)(term->x + c) * b->n;
+      for (size_t i = 0; i < b->n; i++)
+        to[i] = (v ? v[i] : 1.0) * (code ? contrast(term, code[i], c) : 1.0);
+    }
+  }
+}
