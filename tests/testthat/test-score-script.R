@@ -1,0 +1,86 @@
+script <- function() system.file("scripts", "score.R", package = "riffle")
+
+run_script <- function(...) {
+  out <- suppressWarnings(system2(
+    file.path(R.home("bin"), "Rscript"), c(shQuote(script()), ...), stdout = TRUE, stderr = TRUE
+  ))
+  list(status = attr(out, "status") %||% 0L, text = as.character(out))
+}
+
+`%||%` <- function(x, y) if (is.null(x)) y else x
+
+test_that("score.R scores what is there; the second run reads only what is new", {
+  w <- test_world(c(clicks = 2, scores = 2))
+  d <- sim_adclicks(3000, seed = 5, click_rate = 0.1)
+  m <- stream_glm(click ~ device, d, binomial())
+  folder <- withr::local_tempdir()
+  saveRDS(m, file.path(folder, "m.rds"))
+  args <- c(
+    "--brokers", w$k$brokers, "--model", file.path(folder, "m.rds"), "--from", w$topic[["clicks"]],
+    "--to", w$topic[["scores"]], "--checkpoint", file.path(folder, "ckpt"), "--learn"
+  )
+  kafka_produce(w$k, w$topic[["clicks"]], d[1:2000, c("device", "click")])
+  first <- run_script(args)
+  expect_identical(first$status, 0L, info = paste(first$text, collapse = "\n"))
+  expect_match(utils::tail(first$text, 1L), '"rows":2000,"scored":2000,.*"resumed":false')
+  kafka_produce(w$k, w$topic[["clicks"]], d[2001:3000, c("device", "click")])
+  second <- run_script(args)
+  expect_identical(second$status, 0L, info = paste(second$text, collapse = "\n"))
+  expect_match(utils::tail(second$text, 1L), '"rows":1000,"scored":1000,.*"version":3,"resumed":true')
+  expect_equal(sum(kafka_offsets(w$k, w$topic[["scores"]])$latest), 3000)
+})
+
+test_that("score.R exits 3 for a configuration that cannot work and 1 for what failed", {
+  w <- test_world(c(clicks = 1, scores = 1))
+  folder <- withr::local_tempdir()
+  expect_identical(run_script("--from", "x")$status, 3L)
+  m <- stream_glm(y ~ x, data.frame(x = c(1, 2, 3, 4), y = c(0, 1, 0, 1)), binomial())
+  path <- file.path(folder, "m.rds")
+  saveRDS(m, path)
+  args <- function(from) {
+    c("--brokers", w$k$brokers, "--model", path, "--from", from, "--to", w$topic[["scores"]], "--checkpoint",
+      file.path(folder, "ckpt"))
+  }
+  kafka_produce(w$k, w$topic[["clicks"]], data.frame(other = 1))
+  expect_identical(run_script(args(w$topic[["clicks"]]))$status, 3L)
+  expect_identical(run_script(args("no-such-topic"))$status, 1L)
+})
+
+test_that("SIGTERM stops an awaited query cleanly; it resumes without learning a record twice", {
+  w <- test_world(c(clicks = 2))
+  d <- sim_adclicks(4000, seed = 5, click_rate = 0.1)
+  m <- stream_glm(click ~ device, d, binomial())
+  folder <- withr::local_tempdir()
+  saveRDS(m, file.path(folder, "m.rds"))
+  job <- file.path(folder, "job.R")
+  writeLines(c(
+    "library(riffle)",
+    sprintf("k <- kafka('%s')", w$k$brokers),
+    sprintf("live <- live_model(readRDS('%s'))", file.path(folder, "m.rds")),
+    sprintf("q <- read_stream(k, '%s', record_schema(device = 'factor', click = 'integer')) |>", w$topic[["clicks"]]),
+    sprintf("  learn_with(live) |> start_query(checkpoint = '%s')", file.path(folder, "ckpt")),
+    "while (query_status(q)$rows < as.numeric(commandArgs(TRUE)[[1]])) Sys.sleep(0.02)",
+    "writeLines('ready', commandArgs(TRUE)[[2]])",
+    "await_query(q)",
+    "s <- query_status(q)",
+    "cat(s$phase, s$rows, s$version, s$pending, '\\n')"
+  ), job)
+  run <- function(rows) {
+    ready <- tempfile()
+    out <- tempfile()
+    pid <- tempfile()
+    system(sprintf(
+      "%s %s %d %s > %s 2>&1 & echo $! > %s", file.path(R.home("bin"), "Rscript"), job, rows, ready, out, pid
+    ))
+    until <- Sys.time() + 60
+    while (!file.exists(ready) && Sys.time() < until) Sys.sleep(0.05)
+    Sys.sleep(0.2)
+    tools::pskill(as.integer(readLines(pid)), tools::SIGTERM)
+    while (!length(text <- readLines(out)) && Sys.time() < until) Sys.sleep(0.05)
+    text
+  }
+  kafka_produce(w$k, w$topic[["clicks"]], d[1:2500, c("device", "click")])
+  expect_match(run(2500), "stopped 2500 2 500", all = FALSE)
+  kafka_produce(w$k, w$topic[["clicks"]], d[2501:4000, c("device", "click")])
+  expect_match(run(1500), "stopped 1500 4 0", all = FALSE)
+})
