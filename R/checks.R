@@ -1,5 +1,5 @@
-# Checks of what users hand over. Each names the argument, says what it must be and what it is. They return nothing, but for
-# check_choice().
+# Checks of what users hand over. Each names the argument, says what it must be and what it is.
+# They return nothing, but for check_choice().
 
 name_of <- function(x) deparse1(x)
 
@@ -11,7 +11,9 @@ check_stream <- function(x, arg = name_of(substitute(x))) {
 
 check_kafka <- function(k, arg = name_of(substitute(k))) {
   if (!inherits(k, "riffle_kafka")) {
-    abort_argument("`{arg}` must be a Kafka cluster, from kafka() or local_kafka(), not {describe(k)}.")
+    abort_argument(
+      "`{arg}` must be a Kafka cluster, from kafka() or local_kafka(), not {describe(k)}."
+    )
   }
 }
 
@@ -23,7 +25,9 @@ check_string <- function(x, arg = name_of(substitute(x))) {
 
 check_strings <- function(x, arg = name_of(substitute(x))) {
   if (!is.character(x) || !length(x) || anyNA(x) || !all(nzchar(x))) {
-    abort_argument("`{arg}` must be a character vector without missing or empty strings, not {describe(x)}.")
+    abort_argument(
+      "`{arg}` must be a character vector without missing or empty strings, not {describe(x)}."
+    )
   }
 }
 
@@ -51,11 +55,15 @@ check_count <- function(x, arg = name_of(substitute(x))) {
 }
 
 check_positive <- function(x, arg = name_of(substitute(x))) {
-  if (!is_number(x) || x <= 0) abort_argument("`{arg}` must be a number above 0, not {describe(x)}.")
+  if (!is_number(x) || x <= 0) {
+    abort_argument("`{arg}` must be a number above 0, not {describe(x)}.")
+  }
 }
 
 check_not_negative <- function(x, arg = name_of(substitute(x))) {
-  if (!is_number(x) || x < 0) abort_argument("`{arg}` must be a number of at least 0, not {describe(x)}.")
+  if (!is_number(x) || x < 0) {
+    abort_argument("`{arg}` must be a number of at least 0, not {describe(x)}.")
+  }
 }
 
 # Names of fields of a stream; metadata may be asked of any.
@@ -83,7 +91,7 @@ check_no_dots <- function(...) {
   }
 }
 
-# ---- words -------------------------------------------------------------------------------------------------------------------
+# ---- words -----------------------------------------------------------------------------
 
 # What a value is, for the end of a sentence.
 describe <- function(x) {

@@ -1,5 +1,5 @@
-# Between data frames and frames of the core. R keeps classes and encodings here; C moves the values (src/r_table.c,
-# src/r_frame.c).
+# Between data frames and frames of the core. R keeps classes and encodings here; C moves the
+# values (src/r_table.c, src/r_frame.c).
 
 # The fields of a data frame, as a schema.
 fields_of <- function(data, arg = "x") {
@@ -22,17 +22,23 @@ type_of <- function(x, name, arg) {
     if (is.double(x)) return("double")
     if (is.list(x) && all(vapply(x, \(value) is.null(value) || is.raw(value), NA))) return("raw")
   }
-  abort_argument("Column `{name}` of `{arg}` must be logical, numeric, text, a factor, a date or a time, not {describe(x)}.")
+  abort_argument(
+    "Column `{name}` of `{arg}` must be logical, numeric, text, a factor, a date or a time, ",
+    "not {describe(x)}."
+  )
 }
 
-# The columns without their classes, as C reads them: text in UTF-8, times in seconds, dates in days.
+# The columns without their classes, as C reads them: text in UTF-8, times in seconds, dates in
+# days.
 plain_columns <- function(data, type) {
   Map(plain_column_of, unclass(data)[seq_along(type)], type)
 }
 
 plain_column_of <- function(x, type) {
   switch(type,
-    factor = if (is.character(x)) enc2utf8(x) else structure(as.integer(x), levels = enc2utf8(levels(x))),
+    factor = if (is.character(x)) enc2utf8(x) else structure(
+      as.integer(x), levels = enc2utf8(levels(x))
+    ),
     string = enc2utf8(as.character(x)),
     timestamp = as.double(as.POSIXct(x)),
     date = as.double(unclass(x)),

@@ -2,10 +2,12 @@
 #'
 #' The versions of the libraries, and which linear algebra and which kernels are really in use.
 #'
-#' @returns A list of class `riffle_info`: `riffle` (its version), `librdkafka` (the version in use), `blas` (the name of the
-#'   library that does the linear algebra), `blas_shared` (whether R itself uses that copy; then its number of threads is R's
-#'   to set, else it runs on one thread), `cpu` (the kernels in use: `"base"`, `"avx2"`, `"avx512"`), `cpu_best` (what the
-#'   machine has). The environment variable `RIFFLE_CPU`, read when the package is loaded, chooses lower kernels.
+#' @returns A list of class `riffle_info`: `riffle` (its version), `librdkafka` (the version in
+#'   use), `blas` (the name of the library that does the linear algebra), `blas_shared` (whether R
+#'   itself uses that copy; then its number of threads is R's to set, else it runs on one thread),
+#'   `cpu` (the kernels in use: `"base"`, `"avx2"`, `"avx512"`), `cpu_best` (what the machine
+#'   has). The environment variable `RIFFLE_CPU`, read when the package is loaded, chooses lower
+#'   kernels.
 #' @examples
 #' riffle_info()
 #' @export

@@ -1,26 +1,31 @@
 #' Connect to Kafka
 #'
-#' `kafka()` connects to a cluster and asks for its metadata at once, so that a wrong address or password is told here and
-#' not later. The other verbs tell what is there.
+#' `kafka()` connects to a cluster and asks for its metadata at once, so that a wrong address or
+#' password is told here and not later. The other verbs tell what is there.
 #'
-#' @param brokers Addresses of brokers, `"host:port"`; several in one string with commas or as a character vector.
-#' @param ... Properties of librdkafka by name, for example `security.protocol = "SASL_SSL"`. Passwords never appear in
-#'   messages.
-#' @param config A named list or character vector of more such properties, for those read from a file.
+#' @param brokers Addresses of brokers, `"host:port"`; several in one string with commas or as a
+#'   character vector.
+#' @param ... Properties of librdkafka by name, for example `security.protocol = "SASL_SSL"`.
+#'   Passwords never appear in messages.
+#' @param config A named list or character vector of more such properties, for those read from a
+#'   file.
 #' @param timeout Seconds to wait for an answer, here and in what is asked later.
 #' @param k A Kafka cluster: `kafka()` or [local_kafka()].
 #' @param pattern A regular expression that the names must match; `NULL` for all.
 #' @param topic Name of a topic.
 #' @param partitions,replicas How many; `NULL` for the cluster's own default.
-#' @param exists What to do when the topic is there already: `"error"`, or `"ok"` to leave it as it is.
-#' @param at A position to look up in each partition: see [read_stream()], argument `from`; `NULL` for none.
-#' @returns `kafka()`: a `riffle_kafka`. `kafka_topics()`: a data frame (`topic`, `partitions`, `replicas`), sorted by name,
-#'   without Kafka's internal topics. `kafka_create_topic()`: `k`, invisibly. `kafka_offsets()`: a data frame, a row a partition:
-#'   `partition`, `earliest` (the first offset there), `latest` (one past the last), and with `at` the `offset` found.
-#' @section Errors:
-#' `riffle_error_timeout` when nobody answers within `timeout` seconds (it names host, port and reason), `riffle_error_auth` when
-#' the broker refuses, `riffle_error_config` for a property that librdkafka does not know, `riffle_error_broker` for a topic
-#' that is not there (similar names are offered; none is created), `riffle_error_argument`.
+#' @param exists What to do when the topic is there already: `"error"`, or `"ok"` to leave it as
+#'   it is.
+#' @param at A position to look up in each partition: see [read_stream()], argument `from`; `NULL`
+#'   for none.
+#' @returns `kafka()`: a `riffle_kafka`. `kafka_topics()`: a data frame (`topic`, `partitions`,
+#'   `replicas`), sorted by name, without Kafka's internal topics. `kafka_create_topic()`: `k`,
+#'   invisibly. `kafka_offsets()`: a data frame, a row a partition: `partition`, `earliest` (the
+#'   first offset there), `latest` (one past the last), and with `at` the `offset` found.
+#' @section Errors: `riffle_error_timeout` when nobody answers within `timeout` seconds (it names
+#'   host, port and reason), `riffle_error_auth` when the broker refuses, `riffle_error_config`
+#'   for a property that librdkafka does not know, `riffle_error_broker` for a topic that is not
+#'   there (similar names are offered; none is created), `riffle_error_argument`.
 #' @source The properties are those of librdkafka's CONFIGURATION.md.
 #' @seealso [local_kafka()], [kafka_produce()], [read_stream()]
 #' @name kafka
@@ -45,7 +50,8 @@ kafka <- function(brokers = "localhost:9092", ..., config = NULL, timeout = 5) {
   structure(list(handle = handle, brokers = brokers), class = "riffle_kafka")
 }
 
-# Properties as a named character vector. librdkafka writes logicals in small letters and numbers in full.
+# Properties as a named character vector. librdkafka writes logicals in small letters and numbers
+# in full.
 properties_of <- function(x, arg) {
   if (!length(x)) {
     return(stats::setNames(character(), character()))
@@ -69,15 +75,15 @@ properties_of <- function(x, arg) {
 
 #' A Kafka broker inside R
 #'
-#' Starts a broker in this process, for trying things out, examples and tests: it needs no network and no Java. It goes when
-#' the last connection to it does.
+#' Starts a broker in this process, for trying things out, examples and tests: it needs no network
+#' and no Java. It goes when the last connection to it does.
 #'
-#' It is librdkafka's mock cluster. What it cannot do is refused and not pretended: transactions, deleting, settings,
-#' security. It keeps 5 MB (compressed) a partition and forgets what is older; [kafka_produce()] notices and says so, and
-#' `print()` shows what is there.
+#' It is librdkafka's mock cluster. What it cannot do is refused and not pretended: transactions,
+#' deleting, settings, security. It keeps 5 MB (compressed) a partition and forgets what is older;
+#' [kafka_produce()] notices and says so, and `print()` shows what is there.
 #'
-#' @param topics Topics to begin with: names (8 partitions each), or numbers of partitions with the topics as names,
-#'   `c(clicks = 4, scores = 1)`.
+#' @param topics Topics to begin with: names (8 partitions each), or numbers of partitions with
+#'   the topics as names, `c(clicks = 4, scores = 1)`.
 #' @param nodes How many brokers it plays, 1 to 9.
 #' @returns A `riffle_local_kafka`, which is a `riffle_kafka` too.
 #' @section Errors:
@@ -111,7 +117,10 @@ topic_counts <- function(topics) {
   topics <- unlist(topics)
   named <- !is.null(names(topics)) && all(nzchar(names(topics)))
   if (!is.numeric(topics) || !named || anyNA(topics) || any(topics < 1 | topics != trunc(topics))) {
-    abort_argument("`topics` must be names of topics, or numbers of partitions with the topics as names, not {describe(topics)}.")
+    abort_argument(
+      "`topics` must be names of topics, or numbers of partitions with the topics as names, ",
+      "not {describe(topics)}."
+    )
   }
   stats::setNames(as.integer(topics), names(topics))
 }
@@ -132,7 +141,9 @@ kafka_topics <- function(k, pattern = NULL) {
 
 #' @rdname kafka
 #' @export
-kafka_create_topic <- function(k, topic, partitions = NULL, replicas = NULL, config = NULL, exists = c("error", "ok")) {
+kafka_create_topic <- function(
+  k, topic, partitions = NULL, replicas = NULL, config = NULL, exists = c("error", "ok")
+) {
   check_kafka(k)
   check_string(topic)
   if (!is.null(partitions)) check_count(partitions)
@@ -141,7 +152,9 @@ kafka_create_topic <- function(k, topic, partitions = NULL, replicas = NULL, con
   properties <- properties_of(config, "config")
   counts <- as.integer(c(partitions %||% 0L, replicas %||% 0L))
   .Call(
-    c_kafka_create_topic, k$handle, topic, counts, names(properties), unname(properties), exists == "ok"
+    c_kafka_create_topic, k$handle, topic, counts, names(properties), unname(
+      properties
+    ), exists == "ok"
   )
   invisible(k)
 }
@@ -161,7 +174,12 @@ kafka_offsets <- function(k, topic, at = NULL) {
 #' @export
 print.riffle_kafka <- function(x, ...) {
   state <- live_state(x)
-  cat(sprintf("<kafka %s> %s\n", x$brokers, if (is.character(state)) state else plural(state$nodes, "broker")))
+  cat(
+    sprintf(
+      "<kafka %s> %s\n", x$brokers,
+      if (is.character(state)) state else plural(state$nodes, "broker")
+    )
+  )
   invisible(x)
 }
 
@@ -177,7 +195,9 @@ print.riffle_local_kafka <- function(x, ...) {
   for (i in seq_len(min(3L, nrow(topics)))) {
     kept <- .Call(c_kafka_kept, x$handle, topics$topic[[i]])
     cat(sprintf(
-      "  %s: %s, %s%s\n", topics$topic[[i]], plural(topics$partitions[[i]], "partition"), plural(kept[[1L]], "record"),
+      "  %s: %s, %s%s\n", topics$topic[[i]], plural(topics$partitions[[i]], "partition"), plural(
+        kept[[1L]], "record"
+      ),
       if (kept[[2L]] > 0) paste0(", ", big(kept[[2L]]), " forgotten") else ""
     ))
   }
@@ -186,7 +206,10 @@ print.riffle_local_kafka <- function(x, ...) {
 
 # What the handle tells, or one word on why it tells nothing.
 live_state <- function(k) {
-  tryCatch(.Call(c_kafka_state, k$handle), riffle_error_state = function(e) "not usable here: made in another session or process")
+  tryCatch(
+    .Call(c_kafka_state, k$handle),
+    riffle_error_state = function(e) "not usable here: made in another session or process"
+  )
 }
 
 plural <- function(n, noun) paste0(big(n), " ", noun, if (n != 1) "s")

@@ -1,40 +1,47 @@
 #' Read a stream
 #'
-#' `read_stream()` describes a stream: a Kafka topic with a range, or a data frame that plays one. Nothing is read until
-#' `head()`, `as.data.frame()`, a fit or [start_query()] does.
+#' `read_stream()` describes a stream: a Kafka topic with a range, or a data frame that plays one.
+#' Nothing is read until `head()`, `as.data.frame()`, a fit or [start_query()] does.
 #'
-#' @param x A Kafka cluster ([kafka()], [local_kafka()]) or a data frame; for the other verbs a stream.
+#' @param x A Kafka cluster ([kafka()], [local_kafka()]) or a data frame; for the other verbs a
+#'   stream.
 #' @param topic Name of the topic.
-#' @param schema Names and types of the fields, from [record_schema()]. `NULL`: 1,000 records are looked at, the schema is
-#'   printed to be pasted, and kept to.
-#' @param from Where to begin: `"earliest"`, `"latest"`, a `POSIXct` (the first record of each partition at or after that time), a
-#'   negative difference of times (`as.difftime(-2, units = "hours")`: the last two hours), or offsets: numbers named by partition
-#'   (`c("0" = 100, "1" = 0)`) or a data frame with `partition` and `offset`, naming every partition.
-#' @param to Where to end, in the same words; the record at `to` is not in the range. `NULL`: the end as of when reading begins
-#'   (in [start_query()]: no end).
+#' @param schema Names and types of the fields, from [record_schema()]. `NULL`: 1,000 records are
+#'   looked at, the schema is printed to be pasted, and kept to.
+#' @param from Where to begin: `"earliest"`, `"latest"`, a `POSIXct` (the first record of each
+#'   partition at or after that time), a negative difference of times (`as.difftime(-2, units =
+#'   "hours")`: the last two hours), or offsets: numbers named by partition (`c("0" = 100, "1" =
+#'   0)`) or a data frame with `partition` and `offset`, naming every partition.
+#' @param to Where to end, in the same words; the record at `to` is not in the range. `NULL`: the
+#'   end as of when reading begins (in [start_query()]: no end).
 #' @param format `"json"`: each record's value is a JSON object.
 #' @param key_format `"string"`: keys are text.
-#' @param on_bad What a record that is no JSON or does not fit the schema does. `"fail"`: an error that names topic, partition,
-#'   offset, field and reason. `"skip"`: it is left out and counted; a warning tells. `"keep"`: a row of `NA` with the columns
-#'   `.error` (why) and `.raw` (its bytes).
+#' @param on_bad What a record that is no JSON or does not fit the schema does. `"fail"`: an error
+#'   that names topic, partition, offset, field and reason. `"skip"`: it is left out and counted;
+#'   a warning tells. `"keep"`: a row of `NA` with the columns `.error` (why) and `.raw` (its
+#'   bytes).
 #' @param dead_letter Must be `NULL`: a topic for bad records cannot be given.
-#' @param on_loss What records do that expired before they could be read: `"fail"`, or `"warn"` to go on and count them.
-#' @param max_records How many records to take at most; which ones, when there are more, is not defined.
-#' @param meta Whether to add the columns `.topic`, `.partition`, `.offset`, `.timestamp` and `.key`.
+#' @param on_loss What records do that expired before they could be read: `"fail"`, or `"warn"` to
+#'   go on and count them.
+#' @param max_records How many records to take at most; which ones, when there are more, is not
+#'   defined.
+#' @param meta Whether to add the columns `.topic`, `.partition`, `.offset`, `.timestamp` and
+#'   `.key`.
 #' @param n How many records.
 #' @param object A stream.
 #' @param row.names,optional Unused, as in the generic.
 #' @param ... Unused.
-#' @returns `read_stream()`: a `riffle_stream`. `head()` and `as.data.frame()`: a data frame, rows by partition and offset;
-#'   `head()` takes what is there and never waits for more. Factors have the levels that occur, in C order; times are `POSIXct` in UTC.
-#'   `names()`: the fields. `dim()`: `NA` rows. `summary()`: offsets by partition.
-#' @details
-#' A bounded read fixes its ends when it begins and returns exactly the records in the range. A field that a record lacks is `NA`,
-#' fields that the schema does not name are skipped. In an interactive session Ctrl-C makes `as.data.frame()` return what has
-#' been read, with a warning of class `riffle_warning_interrupted`.
-#' @section Errors:
-#' `riffle_error_data` for a bad record or lost records, `riffle_error_broker` for a topic that is not there,
-#' `riffle_error_timeout`, `riffle_error_schema`, `riffle_error_argument`. Warnings: `riffle_warning_skipped`, `riffle_warning_lost`.
+#' @returns `read_stream()`: a `riffle_stream`. `head()` and `as.data.frame()`: a data frame, rows
+#'   by partition and offset; `head()` takes what is there and never waits for more. Factors have
+#'   the levels that occur, in C order; times are `POSIXct` in UTC. `names()`: the fields.
+#'   `dim()`: `NA` rows. `summary()`: offsets by partition.
+#' @details A bounded read fixes its ends when it begins and returns exactly the records in the
+#'   range. A field that a record lacks is `NA`, fields that the schema does not name are skipped.
+#'   In an interactive session Ctrl-C makes `as.data.frame()` return what has been read, with a
+#'   warning of class `riffle_warning_interrupted`.
+#' @section Errors: `riffle_error_data` for a bad record or lost records, `riffle_error_broker`
+#'   for a topic that is not there, `riffle_error_timeout`, `riffle_error_schema`,
+#'   `riffle_error_argument`. Warnings: `riffle_warning_skipped`, `riffle_warning_lost`.
 #' @source RFC 8259 (JSON), RFC 3339 (times).
 #' @seealso [record_schema()], [stream_glm()], [start_query()]
 #' @examples
@@ -54,8 +61,9 @@ read_stream.default <- function(x, ...) {
 
 #' @rdname read_stream
 #' @export
-read_stream.riffle_kafka <- function(x, topic, schema = NULL, from = "earliest", to = NULL, format = "json", # nolint
-                                     key_format = "string", on_bad = c("fail", "skip", "keep"), dead_letter = NULL,
+read_stream.riffle_kafka <- function(x, topic, schema = NULL, from = "earliest", to = NULL, # nolint
+                                     format = "json", key_format = "string",
+                                     on_bad = c("fail", "skip", "keep"), dead_letter = NULL,
                                      on_loss = c("fail", "warn"), max_records = Inf, ...) {
   check_no_dots(...)
   check_string(topic)
@@ -63,7 +71,9 @@ read_stream.riffle_kafka <- function(x, topic, schema = NULL, from = "earliest",
   check_choice(key_format, "string")
   on_bad <- check_choice(on_bad, c("fail", "skip", "keep"))
   on_loss <- check_choice(on_loss, c("fail", "warn"))
-  if (!is.null(dead_letter)) abort_argument("`dead_letter` must be NULL: use `on_bad = \"keep\"` to look at bad records.")
+  if (!is.null(dead_letter)) {
+    abort_argument("`dead_letter` must be NULL: use `on_bad = \"keep\"` to look at bad records.")
+  }
   if (!identical(max_records, Inf)) check_count(max_records)
   if (!is.null(schema) && !inherits(schema, "riffle_schema")) {
     abort_argument("`schema` must be a schema, from record_schema(), not {describe(schema)}.")
@@ -86,13 +96,13 @@ read_stream.riffle_kafka <- function(x, topic, schema = NULL, from = "earliest",
 
 say_guess <- function(schema, topic) {
   guess <- attr(schema, "guess")
-  rlang::inform(
-    c(
-      sprintf("Schema guessed from %s of topic `%s`. To keep it, paste:", plural(guess$looked, "record"), topic),
-      format(schema), if (length(guess$notes)) paste("#", guess$notes)
-    ) |> paste(collapse = "\n"),
-    class = "riffle_message_schema"
+  heading <- sprintf(
+    "Schema guessed from %s of topic `%s`. To keep it, paste:",
+    plural(guess$looked, "record"), topic
   )
+  notes <- if (length(guess$notes)) paste("#", guess$notes)
+  text <- paste(c(heading, format(schema), notes), collapse = "\n")
+  rlang::inform(text, class = "riffle_message_schema")
 }
 
 #' @rdname read_stream
@@ -106,9 +116,10 @@ read_stream.data.frame <- function(x, ...) { # nolint
   )
 }
 
-# ---- positions -----------------------------------------------------------------------------------------------------------------
+# ---- positions -------------------------------------------------------------------------
 
-# A position as C reads it: list(kind, time_ms | partition, offset); NULL for NULL. Differences of times count from now.
+# A position as C reads it: list(kind, time_ms | partition, offset); NULL for NULL. Differences of
+# times count from now.
 position <- function(x, topic, arg = name_of(substitute(x))) {
   if (is.null(x)) {
     return(NULL)
@@ -135,21 +146,24 @@ position <- function(x, topic, arg = name_of(substitute(x))) {
   }
   abort_argument(c(
     "`{arg}` must be a position in a topic, not {describe(x)}.",
-    i = "That is \"earliest\", \"latest\", a POSIXct, a negative difference of times, or offsets: numbers named by partition, or a data frame with `partition` and `offset`."
+    i = paste(
+      "That is \"earliest\", \"latest\", a POSIXct, a negative difference of times, or offsets:",
+      "numbers named by partition, or a data frame with `partition` and `offset`."
+    )
   ))
 }
 
 good_offsets <- function(x) {
-  length(x) > 0L && !is.null(names(x)) && all(grepl("^[0-9]{1,9}$", names(x))) && !anyDuplicated(names(x)) &&
-    !anyNA(x) && all(x >= 0 & x == trunc(x) & x <= 2^53)
+  named <- length(x) > 0L && !is.null(names(x)) && all(grepl("^[0-9]{1,9}$", names(x)))
+  named && !anyDuplicated(names(x)) && !anyNA(x) && all(x >= 0 & x == trunc(x) & x <= 2^53)
 }
 
-# ---- sources -------------------------------------------------------------------------------------------------------------------
+# ---- sources ---------------------------------------------------------------------------
 
-# The plain list of which C makes a source (r_source_make()). `columns`: names of the fields wanted, NULL for all; `meta`: metadata
-# to add; `memory`: MB for records on their way.
-source_spec <- function(stream, columns = NULL, meta = character(), bounded = TRUE, memory = 128, extra = character(),
-                        max_records = stream$max_records) {
+# The plain list of which C makes a source (r_source_make()). `columns`: names of the fields
+# wanted, NULL for all; `meta`: metadata to add; `memory`: MB for records on their way.
+source_spec <- function(stream, columns = NULL, meta = character(), bounded = TRUE, memory = 128,
+                        extra = character(), max_records = stream$max_records) {
   fields <- pick_fields(stream$schema, columns, meta, extra)
   if (stream$kind == "frame") {
     return(list(fields = fields, columns = frame_source_columns(stream$data, fields)))
@@ -158,7 +172,8 @@ source_spec <- function(stream, columns = NULL, meta = character(), bounded = TR
     fields = fields, k = stream$k$handle, topic = stream$topic,
     from = position(stream$from, stream$topic), bounded = bounded,
     to = position(if (is.null(stream$to)) "latest" else stream$to, stream$topic),
-    on_bad = match(stream$on_bad, c("fail", "skip", "keep")) - 1L, warn_on_loss = stream$on_loss == "warn",
+    on_bad = match(stream$on_bad, c("fail", "skip", "keep")) - 1L,
+    warn_on_loss = stream$on_loss == "warn",
     max_records = as.double(max_records), memory = as.double(memory),
     frame_rows = 0
   )
@@ -168,13 +183,15 @@ bad_types <- c(.error = "string", .raw = "raw")
 
 pick_fields <- function(schema, columns, meta, extra) {
   name <- schema$name
-  use <- if (is.null(columns)) seq_along(name) else match(setdiff(columns, setdiff(meta_names(), name)), name)
+  wanted <- if (is.null(columns)) name else setdiff(columns, setdiff(meta_names(), name))
+  use <- match(wanted, name)
   if (anyNA(use)) {
     unknown <- setdiff(columns, name)
     abort_kind("schema", "The stream has no field {.val {unknown}}: its fields are {.val {name}}.")
   }
   more <- setdiff(c(intersect(columns, meta_names()), meta, extra), name[use])
-  type <- vapply(more, \(m) if (m %in% names(bad_types)) bad_types[[m]] else meta_types[[m]][[1L]], "")
+  usual <- c(lapply(meta_types, \(types) types[[1L]]), bad_types)
+  type <- vapply(more, \(m) usual[[m]], "")
   list(
     name = c(name[use], more), type = c(schema$type[use], unname(type)),
     per_second = c(schema$per_second[use], integer(length(more)))
@@ -185,24 +202,25 @@ pick_fields <- function(schema, columns, meta, extra) {
 frame_source_columns <- function(data, fields) {
   n <- nrow(data)
   made <- list(
-    .topic = factor(rep("data", n)), .partition = integer(n), .offset = as.double(seq_len(n) - 1), .timestamp = rep(NA_real_, n),
-    .key = rep(NA_character_, n)
+    .topic = factor(rep("data", n)), .partition = integer(n), .offset = as.double(seq_len(n) - 1),
+    .timestamp = rep(NA_real_, n), .key = rep(NA_character_, n)
   )
   columns <- lapply(fields$name, \(name) if (name %in% names(data)) data[[name]] else made[[name]])
   plain_columns(columns, fields$type)
 }
 
-# ---- reading -------------------------------------------------------------------------------------------------------------------
+# ---- reading ---------------------------------------------------------------------------
 
-# Reads the range of a stream into frames in memory and gives their handle. `keep`: what an interrupt leaves is the result.
+# Reads the range of a stream into frames in memory and gives their handle. `keep`: what an
+# interrupt leaves is the result.
 read_frames <- function(stream, spec, keep = FALSE) {
   frames <- .Call(c_frames_new)
   reader <- .Call(c_reader_new, spec, frames)
   on.exit(.Call(c_reader_close, reader))
   if (keep) {
     tryCatch(read_all(reader, frames, stream$topic), interrupt = function(e) {
-      rows <- .Call(c_frames_rows, frames)
-      warn_kind("interrupted", "Interrupted: these are the {big(rows)} record{cli::qty(rows)}{?s} read until then.")
+      records <- plural(.Call(c_frames_rows, frames), "record")
+      warn_kind("interrupted", "Interrupted: this is what was read until then, {records}.")
     })
   } else {
     read_all(reader, frames, stream$topic)
@@ -216,7 +234,8 @@ read_all <- function(reader, frames, what) {
   while (!.Call(c_reader_read, reader, 0.25)) {
     if (is.null(bar) && someone_watches()) {
       bar <- cli::cli_progress_bar(
-        format = "{cli::pb_spin} {what}: {cli::pb_current} records [{cli::pb_elapsed}]", total = NA, clear = TRUE
+        format = "{cli::pb_spin} {what}: {cli::pb_current} records [{cli::pb_elapsed}]", total = NA,
+        clear = TRUE
       )
     }
     if (!is.null(bar)) cli::cli_progress_update(set = .Call(c_frames_rows, frames), id = bar)
@@ -224,19 +243,26 @@ read_all <- function(reader, frames, what) {
 }
 
 say_tally <- function(stream, tally) {
+  where <- paste0("of topic `", stream$topic, "`")
   if (tally$bad > 0 && stream$on_bad == "skip") {
+    records <- paste(big(tally$bad), "of", plural(tally$rows, "record"))
     warn_kind("skipped", c(
-      "{big(tally$bad)} of {big(tally$rows)} record{cli::qty(tally$rows)}{?s} of topic `{stream$topic}` {cli::qty(tally$bad)}{?was/were} bad and left out.",
+      "{records} {where} {cli::qty(tally$bad)}{?was/were} bad and left out.",
       i = "The first: {tally$first_bad}"
     ))
   }
   if (tally$lost > 0) {
-    warn_kind("lost", "{big(tally$lost)} record{cli::qty(tally$lost)}{?s} of topic `{stream$topic}` expired before {?it/they} could be read.")
+    records <- plural(tally$lost, "record")
+    warn_kind(
+      "lost",
+      "{records} {where} expired before {cli::qty(tally$lost)}{?it/they} could be read."
+    )
   }
 }
 
-# The fields `columns` of a stream's range, as frames in memory in canonical order: what fits and predictions read.
-# `frame_rows`: rows of each frame, 0 as they come; for tests that the cut changes nothing.
+# The fields `columns` of a stream's range, as frames in memory in canonical order: what fits and
+# predictions read. `frame_rows`: rows of each frame, 0 as they come; for tests that the cut
+# changes nothing.
 stream_frames <- function(stream, columns = NULL, frame_rows = 0) {
   refuse_steps(stream)
   spec <- source_spec(stream, columns)
@@ -246,13 +272,16 @@ stream_frames <- function(stream, columns = NULL, frame_rows = 0) {
 
 refuse_steps <- function(x) {
   if (!is.null(x$score) || !is.null(x$learn)) {
-    abort_argument("`x` must be a stream as it was read: one that scores or learns is run by start_query().")
+    abort_argument(
+      "`x` must be a stream as it was read: one that scores or learns is run by start_query()."
+    )
   }
 }
 
 #' @rdname read_stream
 #' @export
-as.data.frame.riffle_stream <- function(x, row.names = NULL, optional = FALSE, ..., meta = FALSE) { # nolint
+as.data.frame.riffle_stream <- function(x, row.names = NULL, optional = FALSE, ..., # nolint
+                                        meta = FALSE) {
   check_flag(meta)
   check_no_dots(...)
   refuse_steps(x)
@@ -286,12 +315,21 @@ print.riffle_stream <- function(x, ...) {
   where <- if (x$kind == "frame") {
     plural(nrow(x$data), "row")
   } else {
-    sprintf("%s, %s to %s", x$k$brokers, show_position(x$from), if (is.null(x$to)) "the end" else show_position(x$to))
+    sprintf(
+      "%s, %s to %s", x$k$brokers, show_position(x$from),
+      if (is.null(x$to)) "the end" else show_position(x$to)
+    )
   }
   cat(sprintf("<stream %s> %s, %s\n", x$topic, where, plural(length(names(x)), "field")))
   shown <- paste0(x$schema$name, " (", x$schema$type, ")")
-  cat(strwrap(paste(shown, collapse = ", "), width = 0.9 * getOption("width"), indent = 2L, exdent = 2L)[1:2] |> stats::na.omit(), sep = "\n")
-  step <- c(if (!is.null(x$score)) "scores", if (!is.null(x$learn)) "learns", if (x$on_bad != "fail") paste(x$on_bad, "bad records"))
+  width <- as.integer(0.9 * getOption("width"))
+  lines <- strwrap(paste(shown, collapse = ", "), width = width, indent = 2L, exdent = 2L)
+  if (length(lines) > 2L) lines <- c(lines[[1L]], paste0(lines[[2L]], " ..."))
+  writeLines(lines)
+  step <- c(
+    if (!is.null(x$score)) "scores", if (!is.null(x$learn)) "learns",
+    if (x$on_bad != "fail") paste(x$on_bad, "bad records")
+  )
   if (length(step)) cat("  then:", paste(step, collapse = ", "), "\n")
   invisible(x)
 }

@@ -1,7 +1,8 @@
 #' riffle: machine learning on streams
 #'
-#' Reads Kafka topics into typed columns and fits and scores models on data that fits in memory and on data that never ends.
-#' Start with [read_stream()], [stream_glm()] and [start_query()], or run [demo_adclicks()].
+#' Reads Kafka topics into typed columns and fits and scores models on data that fits in memory
+#' and on data that never ends. Start with [read_stream()], [stream_glm()] and [start_query()], or
+#' run [demo_adclicks()].
 #'
 #' @keywords internal
 #' @useDynLib riffle, .registration = TRUE, .fixes = "c_"
@@ -10,11 +11,14 @@
 .onLoad <- function(libname, pkgname) { # nolint
   cpu <- Sys.getenv("RIFFLE_CPU")
   if (!cpu %in% c("", "base", "avx2", "avx512", "best")) {
-    warning("RIFFLE_CPU must be base, avx2, avx512 or best, not ", cpu, ": it is ignored.", call. = FALSE)
+    warning(
+      "RIFFLE_CPU must be base, avx2, avx512 or best, not ", cpu, ": it is ignored.", call. = FALSE
+    )
   }
 }
 
-# Stops queries, then clients. The library stays loaded while R still has handles: their finalizers are in it.
+# Stops queries, then clients. The library stays loaded while R still has handles: their
+# finalizers are in it.
 .onUnload <- function(libpath) { # nolint
   .Call(c_handles_close)
   gc()

@@ -1,33 +1,36 @@
 #' Names and types of a stream's fields
 #'
-#' `record_schema()` says which fields of the records become which columns. Fields that it does not name are skipped, fields
-#' that a record lacks are `NA`. `guess_schema()` looks at records and proposes one, printed so that it can be pasted.
+#' `record_schema()` says which fields of the records become which columns. Fields that it does
+#' not name are skipped, fields that a record lacks are `NA`. `guess_schema()` looks at records
+#' and proposes one, printed so that it can be pasted.
 #'
-#' A name with dots is a path into nested objects: `user.id` is the member `id` of the member `user`. The names
-#' `.topic`, `.partition`, `.offset`, `.timestamp`, `.key` are columns about the record, not in it: give them in the
-#' schema, each with the type it has (`"factor"`, `"integer"`, `"double"`, `"timestamp"`, `"string"`; `.key` may be a
-#' `"factor"` too), or read with `meta = TRUE`.
+#' A name with dots is a path into nested objects: `user.id` is the member `id` of the member
+#' `user`. The names `.topic`, `.partition`, `.offset`, `.timestamp`, `.key` are columns about the
+#' record, not in it: give them in the schema, each with the type it has (`"factor"`, `"integer"`,
+#' `"double"`, `"timestamp"`, `"string"`; `.key` may be a `"factor"` too), or read with `meta =
+#' TRUE`.
 #'
-#' @param ... Types by the names of fields. Types are
-#'   `"logical"`; `"integer"` (whole numbers below 2^31);
-#'   `"integer64"` (below 2^63; needs the package bit64 to be printed); `"double"` (any number);
-#'   `"string"`; `"factor"` (text of few values: the cheapest way to hold it); `"timestamp"` (text by RFC 3339, or
-#'   milliseconds since 1970; `"timestamp(s)"` and `"timestamp(us)"` for numbers in seconds and microseconds), in R a
-#'   `POSIXct` in UTC; `"date"` (`"2019-11-24"`). For `guess_schema()` see the methods' arguments.
-#' @param ddl The same in Spark's notation, `"user STRING, bid DOUBLE, geo STRUCT<city: STRING>"`; fields in `...` are added to it.
+#' @param ... Types by the names of fields. Types are `"logical"`; `"integer"` (whole numbers
+#'   below 2^31); `"integer64"` (below 2^63; needs the package bit64 to be printed); `"double"`
+#'   (any number); `"string"`; `"factor"` (text of few values: the cheapest way to hold it);
+#'   `"timestamp"` (text by RFC 3339, or milliseconds since 1970; `"timestamp(s)"` and
+#'   `"timestamp(us)"` for numbers in seconds and microseconds), in R a `POSIXct` in UTC; `"date"`
+#'   (`"2019-11-24"`). For `guess_schema()` see the methods' arguments.
+#' @param ddl The same in Spark's notation, `"user STRING, bid DOUBLE, geo STRUCT<city: STRING>"`;
+#'   fields in `...` are added to it.
 #' @param x What to look at: a Kafka cluster, a character vector of JSON records, or a data frame.
 #' @param topic Name of a topic.
 #' @param from Where to begin, as in [read_stream()].
 #' @param n How many records to look at.
 #' @returns A `riffle_schema`.
-#' @section Errors:
-#' `riffle_error_schema`: a name twice, an unknown type, or a path that runs through another field. `riffle_error_argument`.
-#' `riffle_error_data` when there is nothing to look at.
+#' @section Errors: `riffle_error_schema`: a name twice, an unknown type, or a path that runs
+#'   through another field. `riffle_error_argument`. `riffle_error_data` when there is nothing to
+#'   look at.
 #' @source Types of Spark's DDL: the Spark SQL reference, "Data Types".
 #' @examples
 #' record_schema(user.id = "string", device = "factor", bid = "double", time = "timestamp")
 #' record_schema(ddl = "user STRUCT<id: STRING>, bid DOUBLE")
-#' guess_schema(c('{"user": {"id": "u7"}, "bid": 0.25}', '{"user": {"id": "u8"}, "bid": 1, "won": true}'))
+#' guess_schema(c('{"user": {"id": "u7"}, "bid": 0.25}', '{"user": {"id": "u8"}, "won": true}'))
 #' @export
 record_schema <- function(..., ddl = NULL) {
   types <- list(...)
@@ -41,7 +44,9 @@ record_schema <- function(..., ddl = NULL) {
   make_schema(names(types), unlist(types, use.names = FALSE))
 }
 
-stamps <- c("timestamp" = 0L, "timestamp(s)" = 1L, "timestamp(ms)" = 1000L, "timestamp(us)" = 1000000L)
+stamps <- c(
+  "timestamp" = 0L, "timestamp(s)" = 1L, "timestamp(ms)" = 1000L, "timestamp(us)" = 1000000L
+)
 types <- c("logical", "integer", "integer64", "double", "string", "factor", "timestamp", "date")
 
 make_schema <- function(name, type) {
@@ -53,7 +58,9 @@ make_schema <- function(name, type) {
   if (length(unknown)) {
     abort_kind("schema", "A type must be {.or {.val {types}}}, not {.val {unknown[[1L]]}}.")
   }
-  schema <- structure(list(name = enc2utf8(name), type = type, per_second = per_second), class = "riffle_schema")
+  schema <- structure(
+    list(name = enc2utf8(name), type = type, per_second = per_second), class = "riffle_schema"
+  )
   check_meta_types(schema)
   .Call(c_schema_check, unclass(schema))
   schema
@@ -61,7 +68,9 @@ make_schema <- function(name, type) {
 
 # Columns about a record: name -> types it may have, the usual one first.
 meta_types <- list(
-  .topic = "factor", .partition = "integer", .offset = "double", .timestamp = "timestamp", .key = c("string", "factor")
+  .topic = "factor", .partition = "integer", .offset = "double", .timestamp = "timestamp", .key = c(
+    "string", "factor"
+  )
 )
 meta_names <- function() names(meta_types)
 
@@ -70,34 +79,50 @@ check_meta_types <- function(schema) {
     name <- schema$name[[i]]
     can <- meta_types[[name]]
     if (is.null(can)) {
-      abort_kind("schema", "{.val {name}} cannot be in a schema: read with `on_bad = \"keep\"`, which adds it.")
+      abort_kind(
+        "schema",
+        "{.val {name}} cannot be in a schema: read with `on_bad = \"keep\"`, which adds it."
+      )
     }
     if (!schema$type[[i]] %in% can) {
-      abort_kind("schema", "{.val {name}} must be {.or {.val {can}}}, not {.val {schema$type[[i]]}}.")
+      abort_kind(
+        "schema", "{.val {name}} must be {.or {.val {can}}}, not {.val {schema$type[[i]]}}."
+      )
     }
   }
 }
 
-# ---- Spark's notation ----------------------------------------------------------------------------------------------------------
+# ---- Spark's notation ------------------------------------------------------------------
 
 ddl_types <- c(
-  boolean = "logical", byte = "integer", tinyint = "integer", short = "integer", smallint = "integer", int = "integer",
-  integer = "integer", long = "integer64", bigint = "integer64", float = "double", real = "double", double = "double",
-  decimal = "double", string = "string", varchar = "string", char = "string", timestamp = "timestamp", date = "date"
+  boolean = "logical", byte = "integer", tinyint = "integer", short = "integer",
+  smallint = "integer", int = "integer",
+  integer = "integer", long = "integer64", bigint = "integer64", float = "double", real = "double",
+  double = "double",
+  decimal = "double", string = "string", varchar = "string", char = "string",
+  timestamp = "timestamp", date = "date"
 )
 
 # Types by dotted path.
 read_ddl <- function(text, within = character()) {
   fields <- lapply(cut_top(text), function(field) {
-    m <- regmatches(field, regexec("^\\s*(`[^`]+`|[^\\s:`]+)\\s*:?\\s*(.+?)\\s*$", field, perl = TRUE))[[1L]]
-    if (!length(m)) abort_kind("schema", "`ddl` must be \"name TYPE, ...\", and {.val {trimws(field)}} is not.")
+    m <- regmatches(
+      field, regexec("^\\s*(`[^`]+`|[^\\s:`]+)\\s*:?\\s*(.+?)\\s*$", field, perl = TRUE)
+    )[[1L]]
+    if (!length(m)) {
+      abort_kind("schema", "`ddl` must be \"name TYPE, ...\", and {.val {trimws(field)}} is not.")
+    }
     path <- paste(c(within, gsub("`", "", m[[2L]])), collapse = ".")
     type <- tolower(sub("\\s+not\\s+null$", "", m[[3L]], ignore.case = TRUE))
     if (startsWith(type, "struct")) {
       return(read_ddl(sub("(?is)^struct\\s*<(.*)>$", "\\1", m[[3L]], perl = TRUE), path))
     }
     mapped <- ddl_types[sub("\\s*\\(.*$", "", type)]
-    if (is.na(mapped)) abort_kind("schema", "`ddl` gives {.val {path}} the type {.val {m[[3L]]}}, which riffle does not have.")
+    if (is.na(mapped)) {
+      abort_kind(
+        "schema", "`ddl` gives {.val {path}} the type {.val {m[[3L]]}}, which riffle does not have."
+      )
+    }
     stats::setNames(unname(mapped), path)
   })
   unlist(fields)
@@ -112,7 +137,7 @@ cut_top <- function(text) {
   unname(vapply(split(letters, piece), paste, "", collapse = ""))
 }
 
-# ---- guessing ------------------------------------------------------------------------------------------------------------------
+# ---- guessing --------------------------------------------------------------------------
 
 #' @rdname record_schema
 #' @export
@@ -151,7 +176,10 @@ guess_schema.data.frame <- function(x, ..., n = 1000L) { # nolint
 
 #' @export
 guess_schema.default <- function(x, ..., n = 1000L) {
-  abort_argument("`x` must be a Kafka cluster, a character vector of JSON records or a data frame, not {describe(x)}.")
+  abort_argument(
+    "`x` must be a Kafka cluster, a character vector of JSON records or a data frame, ",
+    "not {describe(x)}."
+  )
 }
 
 guessed <- function(guess, what) {
@@ -159,21 +187,29 @@ guessed <- function(guess, what) {
   if (guess$looked == guess$bad || !any(use)) {
     abort_kind("data", c(
       "No record of {what} is a JSON object with fields that can be columns.",
-      i = "{guess$looked} record{?s} {?was/were} looked at, {guess$bad} of them {?is/are} not a JSON object."
+      i = paste(
+        "{guess$looked} record{?s} {?was/were} looked at,",
+        "{guess$bad} of them {?is/are} not a JSON object."
+      )
     ))
   }
   schema <- make_schema(guess$name[use], guess$type[use])
   notes <- c(
     sprintf("%s: left out, %s", guess$name[!use], guess$left_out[!use]),
     sprintf("%s: several types, read as text", guess$name[use & guess$mixed]),
-    sprintf("%s: integers beyond 2^53, read as text; \"integer64\" would hold them", guess$name[use & guess$long]),
-    if (guess$bad > 0) sprintf("%s of %s records are not JSON objects", big(guess$bad), big(guess$looked))
+    sprintf(
+      "%s: integers beyond 2^53, read as text; \"integer64\" would hold them",
+      guess$name[use & guess$long]
+    ),
+    if (guess$bad > 0) {
+      sprintf("%s of %s records are not JSON objects", big(guess$bad), big(guess$looked))
+    }
   )
   attr(schema, "guess") <- list(looked = guess$looked, notes = notes)
   schema
 }
 
-# ---- looking at it -------------------------------------------------------------------------------------------------------------
+# ---- looking at it ---------------------------------------------------------------------
 
 #' @export
 format.riffle_schema <- function(x, ...) {

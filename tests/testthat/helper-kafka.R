@@ -1,5 +1,5 @@
-# A Kafka with topics of the test's own: list(k, topic), `topic` gives the real name of each. The embedded broker; with
-# RIFFLE_KAFKA ("host:port") set and `real`, that one.
+# A Kafka with topics of the test's own: list(k, topic), `topic` gives the real name of each. The
+# embedded broker; with RIFFLE_KAFKA ("host:port") set and `real`, that one.
 test_world <- function(topics = c(clicks = 4), real = nzchar(Sys.getenv("RIFFLE_KAFKA"))) {
   names <- names(topics)
   if (!real) {
@@ -42,7 +42,11 @@ scrub <- function(lines) gsub("(127\\.0\\.0\\.1|localhost):[0-9]{2,5}", "<broker
 run_r <- function(code) {
   script <- withr::local_tempfile(fileext = ".R", lines = c("library(riffle)", code))
   withr::local_envvar(R_LIBS = paste(.libPaths(), collapse = .Platform$path.sep))
-  suppressWarnings(system2(file.path(R.home("bin"), "Rscript"), c("--vanilla", script), stdout = TRUE, stderr = TRUE))
+  suppressWarnings(
+    system2(
+      file.path(R.home("bin"), "Rscript"), c("--vanilla", script), stdout = TRUE, stderr = TRUE
+    )
+  )
 }
 
 live <- function() {

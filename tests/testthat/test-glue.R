@@ -1,7 +1,10 @@
 test_that("library(riffle) masks nothing of base R, survival, dplyr, arrow and data.table", {
   here <- getNamespaceExports("riffle")
   generics <- c("tidy", "glance", "augment", "fit", "explain")
-  packages <- c("base", "stats", "utils", "graphics", "grDevices", "methods", "datasets", "survival", "dplyr", "arrow", "data.table")
+  packages <- c(
+    "base", "stats", "utils", "graphics", "grDevices", "methods", "datasets", "survival", "dplyr",
+    "arrow", "data.table"
+  )
   for (p in packages) {
     if (!requireNamespace(p, quietly = TRUE)) next
     theirs <- if (p == "base") ls(baseenv(), all.names = TRUE) else getNamespaceExports(p)
@@ -10,8 +13,10 @@ test_that("library(riffle) masks nothing of base R, survival, dplyr, arrow and d
   }
   # Of those that may not be installed here: what they export in riffle's own words.
   theirs <- c(
-    "explain", "sql", "collect", "compute", "filter", "lag", "schema", "field", "read_schema", "open_dataset", "read_table",
-    "write_dataset", "record_batch", "as_schema", "data_type", "between", "first", "last", "shift", "set", "copy", "key", "rbindlist"
+    "explain", "sql", "collect", "compute", "filter", "lag", "schema", "field", "read_schema",
+    "open_dataset", "read_table",
+    "write_dataset", "record_batch", "as_schema", "data_type", "between", "first", "last", "shift",
+    "set", "copy", "key", "rbindlist"
   )
   expect_identical(intersect(here, theirs), character())
 })
@@ -47,7 +52,8 @@ test_that("what is dropped is released: no allocation is alive at the end", {
     "s <- read_stream(k, 'a', record_schema(x = 'integer', y = 'factor'))",
     "stopifnot(nrow(as.data.frame(s)) == 100L, nrow(head(s)) == 6L)",
     "f <- riffle:::stream_frames(s); d <- riffle:::df_frames(data.frame(x = 1, y = 'a'))",
-    "try(read_stream(k, 'nosuch'), silent = TRUE); try(kafka('localhost:1', timeout = 0.5), silent = TRUE)",
+    "try(read_stream(k, 'nosuch'), silent = TRUE)",
+    "try(kafka('localhost:1', timeout = 0.5), silent = TRUE)",
     "rm(k, s, f, d); for (i in 1:3) invisible(gc())",
     "cat('alive:', .Call(riffle:::c_mem_live))"
   ))
@@ -70,7 +76,9 @@ test_that("an interrupt ends a wait at once and leaves nothing behind", {
   on.exit(close(listener))
   system(sprintf("sh -c 'sleep 0.4; kill -INT %d' &", Sys.getpid()))
   started <- proc.time()[["elapsed"]]
-  got <- tryCatch(kafka(paste0("localhost:", port), timeout = 6), interrupt = function(e) "interrupted")
+  got <- tryCatch(
+    kafka(paste0("localhost:", port), timeout = 6), interrupt = function(e) "interrupted"
+  )
   expect_identical(got, "interrupted")
   expect_lt(proc.time()[["elapsed"]] - started, 3)
   # The question that was given up is let go when its own time is over.
@@ -80,7 +88,9 @@ test_that("an interrupt ends a wait at once and leaves nothing behind", {
 
 test_that("any allocation may fail: the error is riffle_error_nomem and nothing leaks", {
   d <- data.frame(
-    a = c(1L, NA), b = c(0.5, NA), c = c("x", NA), f = factor(c("u", "v")), t = .POSIXct(c(0, NA), "UTC"),
+    a = c(1L, NA), b = c(0.5, NA), c = c("x", NA), f = factor(c("u", "v")), t = .POSIXct(
+      c(0, NA), "UTC"
+    ),
     d = as.Date(c("2020-01-01", NA)), l = c(TRUE, NA)
   )
   frames_to_df(df_frames(d))
@@ -100,7 +110,9 @@ test_that("any allocation may fail: the error is riffle_error_nomem and nothing 
 
 test_that("the glue protects what it makes", {
   skip_on_cran()
-  d <- data.frame(x = c("a", NA, "b"), f = factor(c("u", "v", "u")), t = .POSIXct(c(1, 2, 3), "UTC"), n = 1:3)
+  d <- data.frame(
+    x = c("a", NA, "b"), f = factor(c("u", "v", "u")), t = .POSIXct(c(1, 2, 3), "UTC"), n = 1:3
+  )
   gctorture2(step = 7L)
   on.exit(gctorture2(step = 0L))
   back <- frames_to_df(df_frames(d))

@@ -9,11 +9,15 @@ on_each_kafka("topics are created, listed and asked for their offsets", c(clicks
   expect_equal(kafka_offsets(w$k, topic), data.frame(partition = 0:2, earliest = 0, latest = 0))
   kafka_produce(w$k, topic, data.frame(x = 1:6, p = c(0, 0, 0, 1, 1, 2)), partition = "p")
   o <- kafka_offsets(w$k, topic, at = c("0" = 1, "1" = 0, "2" = 1))
-  expect_equal(o, data.frame(partition = 0:2, earliest = 0, latest = c(3, 2, 1), offset = c(1, 0, 1)))
+  expect_equal(
+    o, data.frame(partition = 0:2, earliest = 0, latest = c(3, 2, 1), offset = c(1, 0, 1))
+  )
 })
 
 test_that("local_kafka() makes the topics it is given", {
-  expect_identical(kafka_topics(local_kafka(c("b", "a")))[1:2], data.frame(topic = c("a", "b"), partitions = 8L))
+  expect_identical(
+    kafka_topics(local_kafka(c("b", "a")))[1:2], data.frame(topic = c("a", "b"), partitions = 8L)
+  )
   expect_identical(kafka_topics(local_kafka(list(a = 2)))$partitions, 2L)
   expect_snapshot(local_kafka(2), error = TRUE)
   expect_snapshot(local_kafka(c(a = 0)), error = TRUE)
@@ -59,15 +63,22 @@ test_that("a typo creates no topic", {
   expect_identical(kafka_topics(k)$topic, "clicks")
 })
 
-on_each_kafka("each row becomes a record; partition and offset of each are told", c(t = 3), function(w) {
+on_each_kafka("each row becomes a record and is told its place", c(t = 3), function(w) {
   d <- data.frame(
-    user = c("a", "b", NA, "a"), x = c(0.1, NA, 1e300, -0), n = c(1L, NA, 3L, 4L), ok = c(TRUE, FALSE, NA, TRUE),
-    t = as.POSIXct(c(1.5e9 + 0.125, NA, 0, 1), origin = "1970-01-01", tz = "UTC"), s = c("q\"uote", "\u20ac", NA, "")
+    user = c("a", "b", NA, "a"), x = c(0.1, NA, 1e300, -0), n = c(1L, NA, 3L, 4L), ok = c(
+      TRUE, FALSE, NA, TRUE
+    ),
+    t = as.POSIXct(c(1.5e9 + 0.125, NA, 0, 1), origin = "1970-01-01", tz = "UTC"), s = c(
+      "q\"uote", "\u20ac", NA, ""
+    )
   )
   sent <- kafka_produce(w$k, w$topic[["t"]], d, key = "user")
   expect_named(sent, c("row", "partition", "offset"))
   expect_identical(sent$partition[[1L]], sent$partition[[4L]])
-  schema <- record_schema(user = "string", x = "double", n = "integer", ok = "logical", t = "timestamp", s = "string", .key = "string")
+  schema <- record_schema(
+    user = "string", x = "double", n = "integer", ok = "logical", t = "timestamp", s = "string",
+    .key = "string"
+  )
   back <- as.data.frame(read_stream(w$k, w$topic[["t"]], schema), meta = TRUE)
   row <- match(paste(sent$partition, sent$offset), paste(back$.partition, back$.offset))
   expect_identical(back[row, names(d)], d, ignore_attr = "row.names")
@@ -75,24 +86,31 @@ on_each_kafka("each row becomes a record; partition and offset of each are told"
   expect_identical(back, back[order(back$.partition, back$.offset), ])
 })
 
-on_each_kafka("records have the time, the partition and the fields that they are given", c(t = 2), function(w) {
-  d <- data.frame(x = 1:3, y = 4:6, at = as.POSIXct(c(1000.5, 2000, 3000), origin = "1970-01-01", tz = "UTC"), p = c(1, 0, 1))
+on_each_kafka("records have the time, place and fields they are given", c(t = 2), function(w) {
+  d <- data.frame(
+    x = 1:3, y = 4:6, at = as.POSIXct(c(1000.5, 2000, 3000), origin = "1970-01-01", tz = "UTC"),
+    p = c(1, 0, 1)
+  )
   sent <- kafka_produce(w$k, w$topic[["t"]], d, value = "x", timestamp = "at", partition = "p")
   expect_identical(sent$partition, c(1L, 0L, 1L))
-  back <- as.data.frame(read_stream(w$k, w$topic[["t"]], record_schema(x = "integer", y = "integer")), meta = TRUE)
+  back <- as.data.frame(
+    read_stream(w$k, w$topic[["t"]], record_schema(x = "integer", y = "integer")), meta = TRUE
+  )
   expect_identical(back$x, c(2L, 1L, 3L))
   expect_identical(back$y, rep(NA_integer_, 3))
   expect_identical(back$.timestamp, d$at[c(2, 1, 3)])
 })
 
-on_each_kafka("values are sent as they are, and a missing one is a tombstone", c(t = 1), function(w) {
+on_each_kafka("values are sent as they are, a missing one as a null", c(t = 1), function(w) {
   d <- data.frame(k = c("a", "b"), v = c('{"x": 1}', NA))
   kafka_produce(w$k, w$topic[["t"]], d, key = "k", value = "v", format = "raw")
   kafka_produce(w$k, w$topic[["t"]], '{"x": 3}')
   raws <- data.frame(k = "c")
   raws$v <- list(charToRaw('{"x": 4}'))
   kafka_produce(w$k, w$topic[["t"]], raws, value = "v", format = "raw")
-  back <- as.data.frame(read_stream(w$k, w$topic[["t"]], record_schema(x = "integer"), on_bad = "keep"), meta = TRUE)
+  back <- as.data.frame(
+    read_stream(w$k, w$topic[["t"]], record_schema(x = "integer"), on_bad = "keep"), meta = TRUE
+  )
   expect_identical(back$x, c(1L, NA, 3L, 4L))
   expect_identical(back$.key, c("a", "b", NA, NA))
 })

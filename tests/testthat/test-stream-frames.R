@@ -3,8 +3,12 @@ round_trip <- function(d) frames_to_df(df_frames(d))
 
 test_that("every type comes back identical", {
   d <- data.frame(
-    l = c(TRUE, NA, FALSE), i = c(1L, NA, -.Machine$integer.max), x = c(pi, NA, -Inf), s = c("a", NA, ""),
-    f = factor(c("b", NA, "a")), t = as.POSIXct(c(1e9 + 0.123456, NA, -1.5), origin = "1970-01-01", tz = "UTC"),
+    l = c(TRUE, NA, FALSE), i = c(1L, NA, -.Machine$integer.max), x = c(
+      pi, NA, -Inf
+    ), s = c("a", NA, ""),
+    f = factor(c("b", NA, "a")), t = as.POSIXct(
+      c(1e9 + 0.123456, NA, -1.5), origin = "1970-01-01", tz = "UTC"
+    ),
     d = as.Date(c("2019-11-24", NA, "1900-02-28"))
   )
   expect_identical(round_trip(d), d)

@@ -1,4 +1,4 @@
-on_each_kafka("a topic comes back by partition and offset, metadata beside it when asked", c(t = 3), function(w) {
+on_each_kafka("a topic comes back by partition and offset, with metadata", c(t = 3), function(w) {
   d <- data.frame(x = 1:3000, who = paste0("u", 1:3000 %% 7))
   sent <- kafka_produce(w$k, w$topic[["t"]], d, key = "who")
   s <- read_stream(w$k, w$topic[["t"]], record_schema(x = "integer", who = "factor"))
@@ -18,8 +18,12 @@ on_each_kafka("a topic comes back by partition and offset, metadata beside it wh
 
 on_each_kafka("metadata may be named in the schema", c(t = 1), function(w) {
   kafka_produce(w$k, w$topic[["t"]], data.frame(x = 1:2, u = c("a", NA)), key = "u")
-  s <- read_stream(w$k, w$topic[["t"]], record_schema(.offset = "double", x = "integer", .key = "factor"))
-  expect_identical(as.data.frame(s), data.frame(.offset = c(0, 1), x = 1:2, .key = factor(c("a", NA))))
+  s <- read_stream(
+    w$k, w$topic[["t"]], record_schema(.offset = "double", x = "integer", .key = "factor")
+  )
+  expect_identical(
+    as.data.frame(s), data.frame(.offset = c(0, 1), x = 1:2, .key = factor(c("a", NA)))
+  )
 })
 
 on_each_kafka("a range begins and ends where it is told", c(t = 2), function(w) {
@@ -27,7 +31,9 @@ on_each_kafka("a range begins and ends where it is told", c(t = 2), function(w) 
   at <- .POSIXct(1.6e9 + 1:6, "UTC")
   d <- data.frame(x = 1:6, p = c(0, 1, 0, 1, 0, 1), at = at)
   kafka_produce(w$k, topic, d, value = "x", partition = "p", timestamp = "at")
-  read <- function(...) sort(as.data.frame(read_stream(w$k, topic, record_schema(x = "integer"), ...))$x)
+  read <- function(...) {
+    sort(as.data.frame(read_stream(w$k, topic, record_schema(x = "integer"), ...))$x)
+  }
   expect_identical(read(), 1:6)
   expect_identical(read(from = "latest"), integer())
   expect_identical(read(from = at[[3]]), 3:6)
@@ -36,14 +42,17 @@ on_each_kafka("a range begins and ends where it is told", c(t = 2), function(w) 
   expect_identical(read(from = c("0" = 1, "1" = 2)), c(3L, 5L, 6L))
   expect_identical(read(to = data.frame(partition = 1:0, offset = c(1, 2))), 1:3)
   expect_identical(read(from = c("0" = 1, "1" = 1), to = c("0" = 1, "1" = 2)), 4L)
-  expect_error(read(from = c("0" = 2, "1" = 0), to = c("0" = 1, "1" = 2)), "past `to`", class = "riffle_error_argument")
+  expect_error(
+    read(from = c("0" = 2, "1" = 0), to = c("0" = 1, "1" = 2)), "past `to`",
+    class = "riffle_error_argument"
+  )
   expect_identical(read(from = as.difftime(-1, units = "hours")), integer())
   kafka_produce(w$k, topic, data.frame(x = 7L))
   expect_identical(read(from = as.difftime(-1, units = "hours")), 7L)
   expect_identical(length(read(max_records = 2)), 2L)
 })
 
-on_each_kafka("the end is fixed when reading begins, not when the stream is described", c(t = 1), function(w) {
+on_each_kafka("the end is fixed when reading begins, not before", c(t = 1), function(w) {
   s <- read_stream(w$k, w$topic[["t"]], record_schema(x = "integer"))
   expect_identical(as.data.frame(s), data.frame(x = integer()))
   kafka_produce(w$k, w$topic[["t"]], data.frame(x = 1L))
@@ -66,7 +75,7 @@ bad_topic <- function(w) {
   function(...) read_stream(w$k, w$topic[["t"]], record_schema(x = "integer", y = "string"), ...)
 }
 
-on_each_kafka("a bad record fails with its place and reason, is skipped and counted, or is kept with them", c(t = 1), function(w) {
+on_each_kafka("a bad record fails, is skipped and counted, or is kept", c(t = 1), function(w) {
   stream <- bad_topic(w)
   e <- tryCatch(as.data.frame(stream()), error = identity)
   expect_s3_class(e, "riffle_error_data")
@@ -74,7 +83,10 @@ on_each_kafka("a bad record fails with its place and reason, is skipped and coun
   expect_match(conditionMessage(e), "partition 0")
   expect_match(conditionMessage(e), "offset 1")
   expect_match(conditionMessage(e), "x")
-  expect_warning(skipped <- as.data.frame(stream(on_bad = "skip")), "3 of 5 records.*bad", class = "riffle_warning_skipped")
+  expect_warning(
+    skipped <- as.data.frame(stream(on_bad = "skip")), "3 of 5 records.*bad",
+    class = "riffle_warning_skipped"
+  )
   expect_identical(skipped, data.frame(x = c(1L, 1L), y = c("a", "a")))
   expect_silent(kept <- as.data.frame(stream(on_bad = "keep")))
   expect_identical(kept$x, c(1L, NA, NA, 1L, NA))
@@ -91,7 +103,7 @@ test_that("a bad record's message shows what is there", {
   expect_snapshot(as.data.frame(stream(on_bad = "keep"))$.error)
 })
 
-on_each_kafka("without a schema one is guessed, printed to be pasted, and kept to", c(t = 2), function(w) {
+on_each_kafka("without a schema one is guessed, printed and kept to", c(t = 2), function(w) {
   d <- data.frame(x = 1:50, who = rep(c("a", "b"), 25), t = .POSIXct(1.6e9 + 1:50 / 8, "UTC"))
   kafka_produce(w$k, w$topic[["t"]], d)
   said <- NULL
@@ -110,7 +122,10 @@ on_each_kafka("without a schema one is guessed, printed to be pasted, and kept t
 
 test_that("a stream prints in a few lines and is described by names(), dim() and summary()", {
   k <- local_kafka(c(clicks = 2))
-  s <- read_stream(k, "clicks", record_schema(user = "string", x = "integer"), from = .POSIXct(0, "UTC"), on_bad = "skip")
+  s <- read_stream(
+    k, "clicks", record_schema(user = "string", x = "integer"), from = .POSIXct(0, "UTC"),
+    on_bad = "skip"
+  )
   expect_snapshot(s, transform = scrub)
   expect_snapshot(summary(s), transform = scrub)
   expect_identical(names(s), c("user", "x"))
@@ -153,9 +168,9 @@ test_that("a data frame plays a stream", {
   expect_snapshot(read_stream(data.frame()), error = TRUE)
 })
 
-# ---- what fits read --------------------------------------------------------------------------------------------------------------
+# ---- what fits read --------------------------------------------------------------------
 
-on_each_kafka("only the fields asked for are decoded, in canonical order, in frames of any size", c(t = 3), function(w) {
+on_each_kafka("fields asked for come in canonical order, however cut", c(t = 3), function(w) {
   d <- data.frame(x = 1:500, u = paste0("u", 1:500 %% 11), z = runif(500))
   kafka_produce(w$k, w$topic[["t"]], d, key = "u")
   s <- read_stream(w$k, w$topic[["t"]], record_schema(x = "integer", u = "factor", z = "double"))
@@ -171,18 +186,22 @@ on_each_kafka("only the fields asked for are decoded, in canonical order, in fra
   expect_identical(names(frames_to_df(stream_frames(s, c("x", ".offset")))), c("x", ".offset"))
 })
 
-# ---- real data -------------------------------------------------------------------------------------------------------------------
+# ---- real data -------------------------------------------------------------------------
 
 events_schema <- function() {
   record_schema(
-    time = "timestamp", channel = "factor", cityName = "string", comment = "string", countryIsoCode = "factor",
-    countryName = "factor", isAnonymous = "logical", isMinor = "logical", isNew = "logical", isRobot = "logical",
-    isUnpatrolled = "logical", metroCode = "integer", namespace = "factor", page = "string", regionIsoCode = "factor",
-    regionName = "factor", user = "string", delta = "integer", added = "integer", deleted = "integer"
+    time = "timestamp", channel = "factor", cityName = "string", comment = "string",
+    countryIsoCode = "factor",
+    countryName = "factor", isAnonymous = "logical", isMinor = "logical", isNew = "logical",
+    isRobot = "logical",
+    isUnpatrolled = "logical", metroCode = "integer", namespace = "factor", page = "string",
+    regionIsoCode = "factor",
+    regionName = "factor", user = "string", delta = "integer", added = "integer",
+    deleted = "integer"
   )
 }
 
-on_each_kafka("39,244 Wikipedia events come back equal to what jsonlite reads", c(wiki = 8), function(w) {
+on_each_kafka("39,244 Wikipedia events come back as jsonlite reads them", c(wiki = 8), function(w) {
   path <- skip_without_data("events/wikiticker-2015-09-12-sampled.json.gz")
   lines <- readLines(path, encoding = "UTF-8")
   expect_length(lines, 39244L)
@@ -195,7 +214,7 @@ on_each_kafka("39,244 Wikipedia events come back equal to what jsonlite reads", 
     mine <- back[[name]]
     if (is.factor(mine)) mine <- as.character(mine)
     if (name == "time") {
-      # Both are the double next to the millisecond; strptime() gets there by adding the fraction to the second.
+      # Both are next to the millisecond; strptime() adds the fraction to the second.
       expect_equal(as.double(mine), as.double(oracle[[name]]), tolerance = 1e-15)
     } else {
       expect_identical(mine, oracle[[name]], info = name)
@@ -204,10 +223,12 @@ on_each_kafka("39,244 Wikipedia events come back equal to what jsonlite reads", 
   expect_identical(names(events_schema()), names(oracle))
 })
 
-on_each_kafka("Open Bandit impressions keyed by user come back equal field by field", c(obd = 8), function(w) {
+on_each_kafka("Open Bandit impressions come back equal field by field", c(obd = 8), function(w) {
   path <- skip_without_data("ctr/obd_random_men.csv.gz")
   d <- utils::read.csv(path, check.names = FALSE)[-1L]
-  d$timestamp <- as.POSIXct(sub("\\+00:00$", "", d$timestamp), format = "%Y-%m-%d %H:%M:%OS", tz = "UTC")
+  d$timestamp <- as.POSIXct(
+    sub("\\+00:00$", "", d$timestamp), format = "%Y-%m-%d %H:%M:%OS", tz = "UTC"
+  )
   # The instants are whole microseconds.
   d$timestamp <- .POSIXct(round(as.double(d$timestamp) * 1e6) / 1e6, "UTC")
   sent <- kafka_produce(w$k, w$topic[["obd"]], d, key = "user_feature_0", timestamp = NULL)
