@@ -257,6 +257,7 @@ TEST(strings_lose_their_escapes_and_nothing_else) {
              {"\"\\ud800x\"", "a lone surrogate"},
              {"\"\\ud800\\n\"", "a lone surrogate"},
              {"\"\\ud800\\u0041\"", "a lone surrogate"},
+             {"\"\\ud800\\ue000\"", "a lone surrogate"},
              {"\"\\udc00\\ud800\"", "a lone surrogate"},
              {"\"\\u00g0\"", "expected four hexadecimal digits"},
              {"\"\\U0041\"", "an escape that is none"},
