@@ -170,10 +170,24 @@ TEST(a_position_twice_is_refused_and_a_forgotten_place_begins_anew) {
   rfl_builder_release(b);
 }
 
+TEST(a_span_without_memory_leaves_the_place_where_it_was) {
+  struct rfl_builder *b = new_builder();
+  name_all(b);
+  rfl_mem_fail_after(0);
+  enum rfl_code first = rfl_builder_place(b, 0, 7, 1, &err);
+  rfl_mem_fail_after(-1);
+  CHECK_EQ(first, RFL_ENOMEM);
+  CHECK_EQ(rfl_builder_expected(b, 0), -1);
+  CHECK_OK(rfl_builder_place(b, 0, 5, 0, &err), &err);
+  CHECK_EQ(rfl_builder_expected(b, 0), 6);
+  rfl_builder_release(b);
+}
+
 int main(void) {
   RUN(spans_cover_all_rows_and_go_on_from_frame_to_frame);
   RUN(rows_of_one_place_are_one_span_and_interleaved_ones_several);
   RUN(a_frame_may_hold_positions_and_no_rows);
   RUN(a_position_twice_is_refused_and_a_forgotten_place_begins_anew);
+  RUN(a_span_without_memory_leaves_the_place_where_it_was);
   return harness_end();
 }

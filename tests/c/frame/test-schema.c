@@ -56,6 +56,16 @@ TEST(metadata_is_no_path) {
   rfl_schema_release(s);
 }
 
+TEST(a_flat_schema_takes_dots_for_letters) {
+  struct rfl_field f[] = {{.name = "x"}, {.name = "x.1"}, {.name = "x"}};
+  struct rfl_schema *s = NULL;
+  CHECK_EQ(rfl_schema_new(f, 2, &s, &err), RFL_ESCHEMA);
+  CHECK_EQ(rfl_schema_flat(f, 3, &s, &err), RFL_ESCHEMA); /* a name twice is refused */
+  CHECK_OK(rfl_schema_flat(f, 2, &s, &err), &err);
+  CHECK_EQ(rfl_schema_find(s, "x.1"), 1);
+  rfl_schema_release(s);
+}
+
 TEST(types_and_units_that_do_not_exist_are_refused) {
   struct rfl_field f = {.name = "x", .type = RFL_N_TYPES};
   struct rfl_schema *s = NULL;
@@ -93,6 +103,7 @@ int main(void) {
   RUN(a_name_twice_or_empty_is_refused_by_name);
   RUN(a_field_is_a_value_or_an_object_never_both);
   RUN(metadata_is_no_path);
+  RUN(a_flat_schema_takes_dots_for_letters);
   RUN(types_and_units_that_do_not_exist_are_refused);
   RUN(a_schema_copies_names_and_finds_them);
   RUN(no_memory_at_any_point_leaves_nothing);

@@ -136,8 +136,11 @@ int fixture_load(struct rfl_store *store, const char *name) {
 
 /* ---- the disk ---- */
 
-static bool turn(void) {
+static bool turn(char kind) {
   long call = bad_disk.calls++;
+  size_t n = strlen(bad_disk.log);
+  if (n + 1 < sizeof bad_disk.log && (n == 0 || bad_disk.log[n - 1] != kind))
+    bad_disk.log[n] = kind;
   bool now = bad_disk.stays ? call >= bad_disk.at : call == bad_disk.at;
   if (now && bad_disk.how == BAD_DIES_BEFORE) _exit(BAD_EXIT);
   return now;
@@ -158,7 +161,7 @@ static bool refused(bool now) {
 }
 
 static int bad_open(const char *path, int flags, mode_t mode) {
-  bool now = turn();
+  bool now = turn('o');
   if (refused(now)) return -1;
   int fd = open(path, flags, mode);
   if (spoilt(now)) {
@@ -169,7 +172,7 @@ static int bad_open(const char *path, int flags, mode_t mode) {
 }
 
 static ssize_t bad_write(int fd, const void *bytes, size_t n) {
-  bool now = turn();
+  bool now = turn('w');
   if (refused(now)) return -1;
   bool half = now && (bad_disk.how == BAD_SHORT || bad_disk.how == BAD_DIES_HALF);
   ssize_t wrote = write(fd, bytes, half && n > 1 ? n / 2 : n);
@@ -178,14 +181,14 @@ static ssize_t bad_write(int fd, const void *bytes, size_t n) {
 }
 
 static int bad_fsync(int fd) {
-  bool now = turn();
+  bool now = turn('f');
   if (refused(now)) return -1;
   int failed = fsync(fd);
   return spoilt(now) ? -1 : failed;
 }
 
 static int bad_rename(const char *from, const char *to) {
-  bool now = turn();
+  bool now = turn('r');
   if (refused(now)) return -1;
   int failed = rename(from, to);
   return spoilt(now) ? -1 : failed;
@@ -193,13 +196,13 @@ static int bad_rename(const char *from, const char *to) {
 
 /* A close that fails has closed all the same, as on Linux. */
 static int bad_close(int fd) {
-  bool now = turn();
+  bool now = turn('c');
   int failed = close(fd);
   return refused(now) || spoilt(now) ? -1 : failed;
 }
 
 static int bad_unlink(const char *path) {
-  bool now = turn();
+  bool now = turn('u');
   if (refused(now)) return -1;
   int failed = unlink(path);
   return spoilt(now) ? -1 : failed;

@@ -49,7 +49,9 @@ struct bad_disk {
   int error;
   long at;    /* which call, from 0 */
   bool stays; /* and all after it */
-  long calls; /* since bad_disk_set() */
+  long calls; /* so far */
+  /* What was called, once for calls of a kind in a row: o w f r c u. */
+  char log[200];
 };
 extern struct bad_disk bad_disk;
 extern const struct rfl_disk bad_disk_calls;

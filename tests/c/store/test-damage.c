@@ -83,7 +83,8 @@ TEST(a_file_under_another_name_is_damage) {
   tear_down();
 }
 
-/* Bytes whose checksums are right, made by somebody who wants to see it fall. */
+/* Bytes whose checksums are right, made by somebody who wants to see it fall. With two
+ * parts their sizes add up to nothing in 64 bits. */
 static void forge(struct rfl_buf *out, uint32_t version, const char *base, uint64_t n,
                   uint64_t size) {
   char name[FIXTURE_NAME];
@@ -96,11 +97,13 @@ static void forge(struct rfl_buf *out, uint32_t version, const char *base, uint6
   rfl_buf_string(out, name);
   rfl_cursor_write(&none, out);
   rfl_buf_u64(out, n);
-  rfl_buf_string(out, "model");
-  rfl_buf_string(out, base);
-  rfl_buf_u32(out, 0);
-  rfl_buf_u32(out, 0);
-  rfl_buf_u64(out, size);
+  for (int i = 0; i < (n == 2 ? 2 : 1); i++) {
+    rfl_buf_string(out, "model");
+    rfl_buf_string(out, base);
+    rfl_buf_u32(out, 0);
+    rfl_buf_u32(out, 0);
+    rfl_buf_u64(out, i ? 0 - size : size);
+  }
   out->p[12] = (uint8_t)(out->n + 4);
   rfl_buf_u32(out, rfl_crc32c(0, out->p, out->n));
 }
@@ -120,9 +123,11 @@ TEST(forged_files_with_right_checksums_are_refused_too) {
   for (size_t i = 0; i < 4; i++) {
     forge(&forged, 1, NULL, 1, huge[i]); /* more data than the file has */
     check_refused(forged.p, forged.n);
-    forge(&forged, 1, NULL, huge[i] + 1, 0); /* more parts */
+    forge(&forged, 1, NULL, huge[i] - 1 ? huge[i] : 3, 0); /* more parts */
     check_refused(forged.p, forged.n);
   }
+  forge(&forged, 1, NULL, 2, (uint64_t)1 << 63); /* twice 2^63 bytes: none in all */
+  check_refused(forged.p, forged.n);
   forge(&forged, 1, "../../etc/passwd", 1, 0);
   check_refused(forged.p, forged.n);
   forge(&forged, 1, "00000000000000000002-ab12", 1, 0); /* builds on itself */

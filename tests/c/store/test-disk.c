@@ -63,6 +63,20 @@ static bool save_on(struct bad_disk bad) {
   return met;
 }
 
+/* That power may fail at any moment cannot be tried here, but this is what it takes: the
+ * data is on the disk before the name is, and the name before save() returns. */
+TEST(a_save_syncs_the_file_then_renames_then_syncs_the_folder) {
+  char *folder = folder_with_one();
+  struct rfl_store *s = NULL;
+  bad_disk = (struct bad_disk){.how = BAD_NEVER};
+  CHECK_OK(rfl_folder_store_new_on(&bad_disk_calls, folder, &s, &err), &err);
+  bad_disk = (struct bad_disk){.how = BAD_NEVER};
+  CHECK_OK(fixture_save(s, 2, &err), &err);
+  CHECK_STR(bad_disk.log, "owfcrofc");
+  s->release(s);
+  fixture_remove(folder);
+}
+
 /* All k; at least the calls that a save consists of. */
 static void save_for_all(struct bad_disk bad) {
   for (bad.at = 0; !harness_failed_; bad.at++) {
@@ -240,6 +254,7 @@ TEST(no_memory_at_any_point_leaves_nothing) {
 }
 
 int main(void) {
+  RUN(a_save_syncs_the_file_then_renames_then_syncs_the_folder);
   RUN(a_failed_call_is_told_with_path_and_reason);
   RUN(a_disk_that_stays_bad_loses_nothing_that_was_there);
   RUN(a_call_that_was_done_and_says_it_failed_is_a_failure);
