@@ -14,8 +14,7 @@ parse_formula <- function(formula, fields, need_response = TRUE) {
   if (!inherits(formula, "formula")) {
     abort_argument("`formula` must be a formula, not {describe(formula)}.")
   }
-  stub <- stats::setNames(rep(list(0), length(fields)), fields)
-  tt <- stats::terms(formula, data = as.data.frame(stub, optional = TRUE))
+  tt <- stats::terms(expand_dot(formula, fields))
   parts <- as.list(attr(tt, "variables"))[-1L]
   response <- attr(tt, "response")
   offset <- attr(tt, "offset")
@@ -43,6 +42,20 @@ parse_formula <- function(formula, fields, need_response = TRUE) {
   plan$in_terms <- in_terms
   plan$label <- if (length(plan$order)) rownames(plan$factors) else column
   plan
+}
+
+# `.` as the sum of the fields that are not in the response. terms(data =) would do it, but warns
+# of its own fault when the formula also names a column that `.` leaves out.
+expand_dot <- function(formula, fields) {
+  right <- formula[[length(formula)]]
+  if (!"." %in% all.vars(right)) {
+    return(formula)
+  }
+  left <- if (length(formula) == 3L) all.vars(formula[[2L]])
+  columns <- lapply(setdiff(fields, left), as.name)
+  sum <- if (length(columns)) Reduce(\(a, b) call("+", a, b), columns) else 1
+  formula[[length(formula)]] <- do.call(substitute, list(right, list(. = call("(", sum))))
+  formula
 }
 
 # The name of the column that a variable of the formula is; anything that would have to be
@@ -127,6 +140,9 @@ compile_response <- function(plan, kind, levels) {
 # One entry a term: its variables in the order of R's column names (the rows of the factor
 # pattern), each with its coding.
 compile_terms <- function(plan, in_terms, variables, coded) {
+  if (!length(plan$order)) {
+    return(list())
+  }
   pattern <- plan$factors[in_terms, , drop = FALSE]
   category <- names(variables) %in% names(coded)
   if (!plan$intercept) pattern <- widen_first_factor(pattern, category)
@@ -235,9 +251,10 @@ print.riffle_recipe <- function(x, ...) {
     cat(sprintf("  failure: %s; success: %s\n", response$levels[[1L]], success))
   }
   for (variable in x$variables) {
-    cat(sprintf("  %s: %s\n", variable$name, if (variable$kind == "number") "number" else {
-      sprintf("%d levels (%s)", length(variable$levels), toString(variable$levels, 60L))
-    }))
+    levels <- variable$levels
+    what <- if (is.null(levels)) "number" else sprintf("%d levels", length(levels))
+    shown <- if (is.null(levels)) "" else paste0(" (", toString(levels, 60L), ")")
+    cat("  ", variable$name, ": ", what, shown, "\n", sep = "")
   }
   terms <- vapply(x$terms, \(term) term$label, "")
   cat("  terms:", paste(c(if (x$intercept) "1" else "0", terms), collapse = " + "), "\n")

@@ -27,6 +27,9 @@
 #' @source Wald intervals and tests: McCullagh and Nelder (1989), Generalized Linear Models, 2nd
 #'   edition.
 #' @name glm-methods
+#' @importFrom stats coef confint deviance df.residual family fitted formula logLik
+#' @importFrom stats model.frame model.matrix nobs predict residuals simulate terms update vcov
+#' @importFrom stats gaussian na.omit na.pass
 #' @aliases summary.riffle_glm
 #' @examples
 #' m <- stream_glm(mpg ~ wt + hp, mtcars)
@@ -80,8 +83,6 @@ dispersion_known <- function(x) x$family$family != "gaussian"
 standard_errors <- function(object) {
   se <- sqrt(diag(vcov.riffle_glm(object)))
   if (!object$fit$identified) se[] <- NA_real_
-  diverged <- !is.na(se) & se > 1e3 * pmax(1, abs(object$coefficients))
-  if (object$fit$separated || NROW(separated_levels(object))) se[diverged] <- Inf
   se
 }
 
@@ -221,7 +222,7 @@ terms.riffle_glm <- function(x, ...) x$terms
 #' @rdname glm-methods
 #' @export
 fitted.riffle_glm <- function(object, newdata, ...) {
-  if (missing(newdata)) abort_keeps_no_rows("fitted", "m")
+  if (missing(newdata)) abort_keeps_no_rows("fitted")
   predict.riffle_glm(object, newdata, type = "response")
 }
 
@@ -229,7 +230,7 @@ fitted.riffle_glm <- function(object, newdata, ...) {
 #' @export
 residuals.riffle_glm <- function(object, newdata,
                                  type = c("deviance", "pearson", "response", "working"), ...) {
-  if (missing(newdata)) abort_keeps_no_rows("residuals", "m")
+  if (missing(newdata)) abort_keeps_no_rows("residuals")
   check_data_frame(newdata)
   type <- check_choice(type, c("deviance", "pearson", "response", "working"))
   y <- response_values(object, newdata)
@@ -272,14 +273,14 @@ weight_values <- function(object, newdata) {
 #' @rdname glm-methods
 #' @export
 model.frame.riffle_glm <- function(formula, newdata, ...) {
-  if (missing(newdata)) abort_keeps_no_rows("model.frame", "m")
+  if (missing(newdata)) abort_keeps_no_rows("model.frame")
   stats::model.frame(formula$terms, newdata, xlev = formula$xlevels, ...)
 }
 
 #' @rdname glm-methods
 #' @export
 model.matrix.riffle_glm <- function(object, newdata, ...) {
-  if (missing(newdata)) abort_keeps_no_rows("model.matrix", "m")
+  if (missing(newdata)) abort_keeps_no_rows("model.matrix")
   frames <- new_rows(object, newdata, "score")
   out <- .Call(c_recipe_matrix, object$recipe, frames, unseen_codes[["error"]])
   columns <- design_columns(object$recipe)
@@ -292,10 +293,9 @@ model.matrix.riffle_glm <- function(object, newdata, ...) {
 }
 
 #' @rdname glm-methods
-#' @importFrom stats simulate
 #' @export
 simulate.riffle_glm <- function(object, nsim = 1, seed = NULL, newdata, ...) {
-  if (missing(newdata)) abort_keeps_no_rows("simulate", "m, newdata =")
+  if (missing(newdata)) abort_keeps_no_rows("simulate", "newdata = newdata")
   if (!is.null(seed)) set.seed(seed)
   mu <- predict.riffle_glm(object, newdata, type = "response")
   n <- length(mu)
@@ -313,6 +313,7 @@ simulate.riffle_glm <- function(object, nsim = 1, seed = NULL, newdata, ...) {
 # ---- comparing and showing -----------------------------------------------------------
 
 #' @rdname glm-methods
+#' @method all.equal riffle_glm
 #' @export
 all.equal.riffle_glm <- function(target, current, ..., tolerance = 1.5e-8) {
   if (!inherits(current, "riffle_glm")) {
@@ -396,7 +397,7 @@ glance.riffle_glm <- function(x, ...) {
 #' @rdname glm-methods
 #' @export
 augment.riffle_glm <- function(x, newdata, type.predict = c("link", "response", "terms"), ...) {
-  if (missing(newdata)) abort_keeps_no_rows("augment", "m, newdata =")
+  if (missing(newdata)) abort_keeps_no_rows("augment")
   check_data_frame(newdata)
   type <- check_choice(type.predict, c("link", "response", "terms"))
   fit <- predict.riffle_glm(x, newdata, type = type)

@@ -74,7 +74,7 @@ stream_glm <- function(formula, data, family = gaussian(), weights, offset, subs
   )
   rows <- subset_rows(if (!missing(subset)) substitute(subset), data, env)
   fit_glm(list(
-    call = match.call(), formula = formula, plan = plan, data = data, family = family,
+    call = tidy_call(match.call()), plan = plan, data = data, family = family,
     extras = Filter(Negate(is.null), extras), calls = calls, subset = rows,
     na_action = na_action, contrasts = contrasts, start = start, control = control,
     defaults = getOption("contrasts")
@@ -97,19 +97,20 @@ fit_glm <- function(job, cut = NULL) {
     epsilon = job$control$epsilon, maxit = job$control$maxit, start = job$start,
     fail = job$na_action == "na.fail"
   ))
+  tt <- job$plan$terms
+  environment(tt) <- kept_environment(job)
   object <- structure(
     list(
-      call = job$call, formula = stats::formula(job$plan$terms), terms = job$plan$terms,
+      call = job$call, formula = stats::formula(tt), terms = tt,
       family = job$family, recipe = recipe,
       contrasts = if (length(recipe$contrasts)) recipe$contrasts,
-      xlevels = factor_levels(recipe), weights_call = job$calls$weights,
-      offset_call = job$calls$offset, na.action = job$na_action, control = job$control,
+      xlevels = factor_levels(recipe), weights_call = job$call$weights,
+      offset_call = job$call$offset, na.action = job$na_action, control = job$control,
       counts = fitted$counts, positions = frames_positions(rows$frames)
     ),
     class = c("riffle_glm", "riffle_model")
   )
   object <- set_state(object, fitted$state)
-  check_one_class(object)
   say_fit(object)
   object
 }
@@ -199,18 +200,24 @@ check_response_kind <- function(plan, kind, family) {
   }
 }
 
-check_one_class <- function(object) {
-  fit <- object$fit
-  if (object$family$family == "binomial" && (fit$events <= 0 || fit$events >= fit$sum_weight)) {
-    found <- if (fit$events <= 0) "failure" else "success"
-    abort_kind("data", c(
-      "The response `{object$recipe$response$name}` must have both classes.",
-      i = "Every row is a {found}."
-    ))
+# ---- the value -----------------------------------------------------------------------
+
+# The call without the rows that do.call() may have put into it.
+tidy_call <- function(call) {
+  if (is.function(call[[1L]])) call[[1L]] <- quote(stream_glm)
+  if (inherits(call$formula, "formula")) environment(call$formula) <- globalenv()
+  for (name in intersect(c("data", "weights", "offset", "subset"), names(call))) {
+    if (!is.language(call[[name]])) call[[name]] <- as.name(name)
   }
+  call
 }
 
-# ---- the value -----------------------------------------------------------------------
+# The formula's environment may hold the data: it is kept only for weights or an offset that are
+# computed from variables of it.
+kept_environment <- function(job) {
+  outside <- setdiff(unlist(lapply(job$calls, all.vars)), names(job$data))
+  if (length(outside)) environment(job$plan$terms) else globalenv()
+}
 
 factor_levels <- function(recipe) {
   is_factor <- vapply(recipe$variables, \(v) v$kind == "category" && !v$logical, NA)
@@ -230,29 +237,32 @@ set_state <- function(object, state) {
   object
 }
 
-# Rows and events of every cell of the coded terms, from the counts that C keeps for the columns
-# of the indicator space.
+# Rows and events of every cell of the terms that have only categories, from the counts that C
+# keeps for the columns of the indicator space.
 level_counts <- function(recipe, rows, events) {
   at <- as.integer(recipe$intercept)
   cells <- lapply(recipe$terms, \(term) {
-    variables <- recipe$variables[term$variables]
-    category <- vapply(variables, \(v) v$kind == "category", NA)
-    n <- prod(vapply(variables[category], \(v) length(v$levels), 0L), 1L)
-    here <- at + seq_len(n)
-    at <<- at + n
-    if (!all(category)) {
+    levels <- term_levels(recipe, term)
+    here <- at + seq_len(prod(lengths(levels)))
+    at <<- max(at, here)
+    if (length(levels) < length(term$variables)) {
       return(NULL)
     }
-    grid <- do.call(expand.grid, c(lapply(variables, \(v) v$levels), stringsAsFactors = FALSE))
-    names(grid) <- vapply(variables, \(v) v$name, "")
-    cell <- data.frame(
-      term = rep(term$label, n), level = do.call(paste, c(unname(grid), sep = ":")),
+    grid <- do.call(expand.grid, c(unname(levels), stringsAsFactors = FALSE))
+    data.frame(
+      term = rep(term$label, length(here)), level = do.call(paste, c(unname(grid), sep = ":")),
       rows = rows[here], events = events[here]
     )
-    cell$parts <- lapply(seq_len(n), \(i) unlist(grid[i, , drop = FALSE]))
-    cell
   })
   do.call(rbind, cells)
+}
+
+# The levels of the categories of a term, by name.
+term_levels <- function(recipe, term) {
+  variables <- recipe$variables[term$variables]
+  levels <- lapply(variables, \(v) v$levels)
+  names(levels) <- vapply(variables, \(v) v$name, "")
+  Filter(Negate(is.null), levels)
 }
 
 # ---- what a fit says -----------------------------------------------------------------
@@ -284,20 +294,30 @@ say_fit <- function(object) {
 # Cells that have no event, or nothing but events: the likelihood has no maximum there. A cell
 # within a margin that is listed already is not told again.
 separated_levels <- function(object) {
-  if (object$family$family == "gaussian" || is.null(object$levels)) {
+  cells <- object$levels
+  if (object$family$family == "gaussian" || is.null(cells)) {
     return(NULL)
   }
-  cells <- object$levels
   counts_trials <- object$family$family != "binomial" || !is.null(object$recipe$weight)
   full <- !counts_trials & cells$events >= cells$rows
-  cells <- cells[cells$rows > 0 & (cells$events <= 0 | full), , drop = FALSE]
-  parts <- lapply(cells$parts, \(cell) paste(names(cell), cell, sep = "="))
+  found <- which(cells$rows > 0 & (cells$events <= 0 | full))
+  parts <- lapply(found, \(i) cell_parts(object, i))
   implied <- vapply(parts, \(mine) {
     any(vapply(parts, \(other) length(other) < length(mine) && all(other %in% mine), NA))
   }, NA)
-  cells <- cells[!implied, c("term", "level", "rows", "events"), drop = FALSE]
+  cells <- cells[found[!implied], , drop = FALSE]
   rownames(cells) <- NULL
   cells
+}
+
+# "device=mobile", "hour=7": the levels that make up cell i.
+cell_parts <- function(object, i) {
+  label <- object$levels$term[[i]]
+  labels <- vapply(object$recipe$terms, \(term) term$label, "")
+  levels <- term_levels(object$recipe, object$recipe$terms[[match(label, labels)]])
+  number <- i - match(label, object$levels$term) + 1L
+  at <- arrayInd(number, lengths(levels))
+  paste(names(levels), Map(`[[`, levels, at), sep = "=")
 }
 
 warn_separation <- function(object) {

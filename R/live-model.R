@@ -6,7 +6,7 @@
 #'
 #' @param model A model from [stream_glm()].
 #' @param name Its name in scores, a string; `NULL` for the name of the variable given.
-#' @param x A live model.
+#' @param x A live model, or a query that learns.
 #' @param object A live model.
 #' @param newdata Rows to learn or to score: a data frame or a stream.
 #' @param flush `TRUE`: rows that do not fill a learning block are learnt at once as a shorter
@@ -60,17 +60,13 @@ set_block <- function(live, block) {
   .Call(c_live_set_block, live$handle, block)
 }
 
-check_live <- function(x, arg = "x") {
-  if (!inherits(x, "riffle_live")) {
-    abort_argument("`{arg}` must be a live model, not {describe(x)}.")
-  }
-}
-
 #' @rdname live_model
 #' @export
 current_model <- function(x) {
   if (inherits(x, "riffle_query")) x <- x$stream$learn$model
-  check_live(x)
+  if (!inherits(x, "riffle_live")) {
+    abort_argument("`x` must be a live model or a query that learns, not {describe(x)}.")
+  }
   status <- .Call(c_live_status, x$handle)
   state <- .Call(c_live_state, x$handle)
   model <- x$model
@@ -107,6 +103,6 @@ update.riffle_live <- function(object, newdata, ..., flush = FALSE) {
 #' @rdname live_model
 #' @export
 predict.riffle_live <- function(object, newdata, ...) {
-  if (missing(newdata)) abort_keeps_no_rows("predict", "live")
+  if (missing(newdata)) abort_keeps_no_rows("predict")
   predict.riffle_glm(current_model(object), newdata, ...)
 }

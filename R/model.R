@@ -43,7 +43,8 @@ column_kind <- function(x, name) {
       return("number")
     }
   }
-  abort_argument("`{name}` must be a number, a factor, a string or a logical, not {describe(x)}.")
+  what <- if (is.null(dim(x))) describe(x) else "a matrix"
+  abort_argument("`{name}` must be a number, a factor, a string or a logical, not {what}.")
 }
 
 stream_kind <- function(type, name) {
@@ -94,7 +95,10 @@ extra_column <- function(expr, data, env, arg, into) {
   if (is_stream(data)) {
     abort_argument("`{arg}` must be a column of the stream, not `{deparse1(expr)}`.")
   }
-  value <- eval(expr, data, env)
+  value <- tryCatch(eval(expr, data, env), error = \(e) {
+    reason <- conditionMessage(e)
+    abort_argument("`{arg}` cannot be evaluated: {reason}.")
+  })
   if (is.null(value)) {
     return(NULL)
   }
@@ -258,9 +262,9 @@ warn_unseen <- function(counts, unseen) {
   }
 }
 
-abort_keeps_no_rows <- function(verb, example) {
+abort_keeps_no_rows <- function(verb, rows = "newdata") {
   abort_argument(c(
     "`newdata` must be given: the model keeps no rows.",
-    i = "Use {.code {verb}({example}, newdata)}."
+    i = "Use {.code {verb}(model, {rows})}."
   ))
 }

@@ -51,7 +51,7 @@ NULL
 predict.riffle_glm <- function(object, newdata, type = c("link", "response", "terms"),
                                se.fit = FALSE, unseen = c("na", "reference", "error"),
                                na.action = na.pass, ...) {
-  if (missing(newdata)) abort_keeps_no_rows("predict", "m")
+  if (missing(newdata)) abort_keeps_no_rows("predict")
   type <- check_choice(type, c("link", "response", "terms"))
   unseen <- check_choice(unseen, c("na", "reference", "error"))
   check_flag(se.fit)
@@ -118,7 +118,6 @@ term_effects <- function(object, frames, unseen, se) {
 # ---- update --------------------------------------------------------------------------
 
 #' @rdname predict.riffle_glm
-#' @importFrom stats update
 #' @export
 update.riffle_glm <- function(object, newdata, ..., data) {
   dots <- list(...)
@@ -209,7 +208,7 @@ refit <- function(object, formula, data) {
   )
   kept <- object$contrasts[intersect(names(object$contrasts), plan$column)]
   fit_glm(list(
-    call = call, formula = call$formula, plan = plan, data = data, family = object$family,
+    call = call, plan = plan, data = data, family = object$family,
     extras = Filter(Negate(is.null), extras),
     calls = list(weights = object$weights_call, offset = object$offset_call),
     subset = NULL, na_action = object$na.action, contrasts = if (length(kept)) kept, start = NULL,

@@ -18,7 +18,9 @@ static void read_variable(SEXP from, struct rfl_variable *to) {
 static void read_coding(SEXP from, struct rfl_coding *to) {
   if (Rf_isNull(from)) return; /* a number */
   SEXP select = r_get(from, "select"), matrix = r_get(from, "matrix");
-  to->columns = length_of(r_get(from, "names"));
+  SEXP names = r_get(from, "names");
+  to->columns = length_of(names);
+  to->names = (char **)r_texts(names); /* only read by rfl_recipe_new() */
   if (Rf_isNull(matrix)) {
     to->levels = length_of(select);
     to->select = INTEGER(select);

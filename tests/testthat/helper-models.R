@@ -6,31 +6,48 @@ in_c_order <- function(data) {
   data
 }
 
-# glm() run to convergence, with standard errors from the information at the estimate. glm()'s
-# own are those of the iteration before (up to 6e-5 off), and its default tolerance leaves
-# coefficients up to 1e-7 off.
+# glm() run to convergence, with standard errors from the information at the estimate. glm()'s own
+# are those of the iteration before (up to 6e-5 off), and its default tolerance leaves
+# coefficients up to 1e-7 off. Which columns are aliased is glm()'s default answer: with a
+# tight epsilon its rank tolerance is 1e-17 and sees none.
 oracle <- function(formula, data, family, ...) {
   call <- match.call()
   call[[1L]] <- quote(stats::glm)
   call$data <- in_c_order(data)
-  call$control <- stats::glm.control(epsilon = 1e-14, maxit = 100)
   fit <- suppressWarnings(eval(call, parent.frame()))
   keep <- !is.na(stats::coef(fit))
   x <- stats::model.matrix(fit)[, keep, drop = FALSE]
-  eta <- fit$linear.predictors
-  weight <- fit$prior.weights * fit$family$mu.eta(eta)^2 / fit$family$variance(fit$fitted.values)
-  phi <- 1
-  if (family$family == "gaussian") phi <- sum(weight * (fit$y - eta)^2) / fit$df.residual
-  # Columns are scaled first: the Gram matrix of columns of unlike size loses digits that riffle
-  # keeps.
-  scale <- sqrt(colSums(weight * x^2))
-  inverse <- chol2inv(qr.R(qr(sqrt(weight) * sweep(x, 2L, scale, "/"), LAPACK = FALSE, tol = 0)))
-  se <- rep(NA_real_, length(keep))
-  se[keep] <- sqrt(phi * diag(inverse)) / scale
+  call$control <- stats::glm.control(epsilon = 1e-14, maxit = 100)
+  if (all(keep)) {
+    fit <- suppressWarnings(eval(call, parent.frame()))
+  } else {
+    tight <- suppressWarnings(stats::glm.fit(
+      x, fit$y, fit$prior.weights,
+      offset = fit$offset, family = family, control = call$control,
+      intercept = attr(stats::terms(fit), "intercept") == 1L
+    ))
+    fit$coefficients[keep] <- tight$coefficients
+    same <- c("fitted.values", "linear.predictors", "deviance", "aic")
+    fit[same] <- tight[same]
+  }
   list(
-    fit = fit, coef = stats::coef(fit), se = stats::setNames(se, names(keep)),
+    fit = fit, coef = stats::coef(fit), se = information_errors(fit, x, keep),
     deviance = stats::deviance(fit)
   )
+}
+
+information_errors <- function(fit, x, keep) {
+  eta <- fit$linear.predictors
+  family <- fit$family
+  weight <- fit$prior.weights * family$mu.eta(eta)^2 / family$variance(fit$fitted.values)
+  phi <- 1
+  if (family$family == "gaussian") phi <- sum(weight * (fit$y - eta)^2) / fit$df.residual
+  # Columns are scaled first: the Gram matrix of columns of unlike size loses digits.
+  scale <- sqrt(colSums(weight * x^2))
+  inverse <- chol2inv(qr.R(qr(sqrt(weight) * sweep(x, 2L, scale, "/"), tol = 0)))
+  se <- rep(NA_real_, length(keep))
+  se[keep] <- sqrt(phi * diag(inverse)) / scale
+  stats::setNames(se, names(keep))
 }
 
 # The contract of a fit: coefficients within 1e-7 standard errors (and 1e-10 of their size,
@@ -63,7 +80,7 @@ fit_cut <- function(formula, data, family = gaussian(), cut = NULL, weights = NU
   plan <- parse_formula(formula, data_fields(data))
   extras <- if (!is.null(weights)) list(weights = list(name = weights, value = NULL))
   fit_glm(list(
-    call = quote(fit()), formula = formula, plan = plan, data = data, family = as_family(family),
+    call = quote(fit()), plan = plan, data = data, family = as_family(family),
     extras = extras, calls = list(weights = if (!is.null(weights)) as.name(weights)),
     subset = NULL, na_action = "na.omit", contrasts = NULL, start = NULL,
     control = check_control(control), defaults = c("contr.treatment", "contr.poly")

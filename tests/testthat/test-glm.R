@@ -180,6 +180,15 @@ test_that("saving and loading a model is the identity", {
   expect_true(all.equal(back, m))
 })
 
+test_that("a saved model holds none of the rows that it was fitted to", {
+  fit <- function() {
+    rows <- mixed_rows(20000, seed = 9)
+    do.call(stream_glm, list(click ~ x * a, rows, binomial))
+  }
+  # 20,000 rows are 1.5 MB; the model is its coefficients and cross-products.
+  expect_lt(length(serialize(fit(), NULL)), 1e5)
+})
+
 test_that("permuting the rows changes nothing but rounding", {
   d <- mixed_rows(500, seed = 10)
   m <- stream_glm(click ~ x + a * flag, d, binomial)
