@@ -140,7 +140,7 @@ demo_fit <- function(world) {
 demo_query <- function(world, live) {
   o <- kafka_offsets(world$k, world$topics[[1L]])
   read_stream(world$k, world$topics[[1L]], world$schema, from = data.frame(partition = o$partition, offset = o$latest)) |>
-    score_with(live, keep = c("id", "click", "time")) |>
+    score_with(live, keep = c("id", "click")) |>
     learn_with(live) |>
     start_query(sink_topic(world$k, world$topics[[2L]]), name = world$topics[[2L]], max_batch = 20000)
 }

@@ -48,12 +48,13 @@ score_with <- function(x, model, into = "score", type = "response", keep = NULL,
   type <- check_choice(type, c("response", "link"))
   unseen <- check_choice(unseen, c("reference", "na"))
   if (!is.null(keep)) check_fields(keep, x)
-  reserved <- intersect(c(into, keep), setdiff(c("key", "model", "version", "time"), NULL))
-  if (into %in% c("key", "model", "version", "time") || anyDuplicated(c(into, keep))) {
+  taken <- c("key", "model", "version", "time")
+  if (into %in% taken || into %in% keep) {
     abort_argument("`into` must be a name that no other column of the scores has, not \"{into}\".")
   }
-  if (length(reserved)) {
-    abort_argument("`keep` must not name \"{reserved[[1L]]}\": the scores have a column of that name.")
+  twice <- intersect(keep, taken)
+  if (length(twice)) {
+    abort_argument("`keep` must not name \"{twice[[1L]]}\": the scores have a column of that name.")
   }
   x$score <- list(model = model, into = into, type = type, keep = keep, unseen = unseen)
   x

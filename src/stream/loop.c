@@ -55,6 +55,7 @@ static enum rfl_code grow_log(struct rfl_control *c, struct rfl_err *err) {
   struct rfl_progress *more = rfl_grow(c->log, cap, sizeof *more);
   if (!more) return rfl_no_memory(err);
   c->log = more;
+  c->log_next = c->log_n; /* a full ring had just come round to its beginning */
   c->log_cap = cap;
   return RFL_OK;
 }
