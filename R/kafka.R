@@ -166,7 +166,7 @@ kafka_create_topic <- function(
 kafka_offsets <- function(k, topic, at = NULL) {
   check_kafka(k)
   check_string(topic)
-  found <- .Call(c_kafka_offsets, k$handle, topic, position(at, topic))
+  found <- .Call(c_kafka_offsets, k$handle, topic, position(at, topic, k))
   partition <- seq_along(found$earliest) - 1L
   as.data.frame(c(list(partition = partition), Filter(Negate(is.null), found)))
 }

@@ -11,7 +11,8 @@
 #' @param from Where to begin: `"earliest"`, `"latest"`, a `POSIXct` (the first record of each
 #'   partition at or after that time), a negative difference of times (`as.difftime(-2, units =
 #'   "hours")`: the last two hours), or offsets: numbers named by partition (`c("0" = 100, "1" =
-#'   0)`) or a data frame with `partition` and `offset`, naming every partition.
+#'   0)`) or a data frame with `partition` and `offset`, naming every partition; or a model that
+#'   learnt from the topic: where it stopped.
 #' @param to Where to end, in the same words; the record at `to` is not in the range. `NULL`: the
 #'   end as of when reading begins (in [start_query()]: no end).
 #' @param format `"json"`: each record's value is a JSON object.
@@ -120,10 +121,12 @@ read_stream.data.frame <- function(x, ...) { # nolint
 
 # A position as C reads it: list(kind, time_ms | partition, offset); NULL for NULL. Differences of
 # times count from now.
-position <- function(x, topic, arg = name_of(substitute(x))) {
+# `k`: the cluster, to complete the positions of a model.
+position <- function(x, topic, k = NULL, arg = name_of(substitute(x))) {
   if (is.null(x)) {
     return(NULL)
   }
+  if (inherits(x, "riffle_model")) x <- model_offsets(x, topic, k)
   if (identical(x, "earliest")) {
     return(list(kind = 0L))
   }
@@ -153,6 +156,20 @@ position <- function(x, topic, arg = name_of(substitute(x))) {
   ))
 }
 
+# Where a model stopped learning in each partition; a partition that it has not seen is read from
+# its earliest record.
+model_offsets <- function(model, topic, k) {
+  at <- model$positions
+  at <- at[at$topic == topic, , drop = FALSE]
+  if (!NROW(at)) abort_argument("The model has not learnt from topic `{topic}`.")
+  if (is.null(k)) {
+    return(at)
+  }
+  offset <- .Call(c_kafka_offsets, k$handle, topic, NULL)$earliest
+  offset[at$partition + 1L] <- pmax(offset[at$partition + 1L], at$offset)
+  data.frame(partition = seq_along(offset) - 1L, offset = offset)
+}
+
 good_offsets <- function(x) {
   named <- length(x) > 0L && !is.null(names(x)) && all(grepl("^[0-9]{1,9}$", names(x)))
   named && !anyDuplicated(names(x)) && !anyNA(x) && all(x >= 0 & x == trunc(x) & x <= 2^53)
@@ -170,8 +187,8 @@ source_spec <- function(stream, columns = NULL, meta = character(), bounded = TR
   }
   list(
     fields = fields, k = stream$k$handle, topic = stream$topic,
-    from = position(stream$from, stream$topic), bounded = bounded,
-    to = position(if (is.null(stream$to)) "latest" else stream$to, stream$topic),
+    from = position(stream$from, stream$topic, stream$k), bounded = bounded,
+    to = position(if (is.null(stream$to)) "latest" else stream$to, stream$topic, stream$k),
     on_bad = match(stream$on_bad, c("fail", "skip", "keep")) - 1L,
     warn_on_loss = stream$on_loss == "warn",
     max_records = as.double(max_records), memory = as.double(memory),
@@ -338,6 +355,7 @@ show_position <- function(x) {
   if (is.character(x)) return(x)
   if (inherits(x, "POSIXct")) return(format(x, "%Y-%m-%d %H:%M:%OS3 UTC", tz = "UTC"))
   if (inherits(x, "difftime")) return(paste(format(-x), "ago"))
+  if (inherits(x, "riffle_model")) return("where the model stopped")
   "offsets"
 }
 

@@ -149,7 +149,7 @@ guess_schema.riffle_kafka <- function(x, topic, from = "earliest", ..., n = 1000
   check_string(topic)
   check_count(n)
   check_no_dots(...)
-  guess <- .Call(c_guess_topic, x$handle, topic, position(from, topic), as.double(n))
+  guess <- .Call(c_guess_topic, x$handle, topic, position(from, topic, x), as.double(n))
   if (guess$looked == 0) {
     abort_kind("data", c(
       "There is no record in topic `{topic}` to guess a schema from.",

@@ -16,6 +16,9 @@ test_number <- local({
   function() n <<- n + 1L
 })
 
+# Whole seconds of yesterday: a real Kafka deletes records that are older than a week.
+yesterday <- function(seconds) .POSIXct(floor(as.double(Sys.time())) - 86400 + seconds, "UTC")
+
 # One test on the embedded broker, and one on the real Kafka when there is one.
 on_each_kafka <- function(name, topics, body) {
   test_that(name, {

@@ -88,7 +88,7 @@ on_each_kafka("each row becomes a record and is told its place", c(t = 3), funct
 
 on_each_kafka("records have the time, place and fields they are given", c(t = 2), function(w) {
   d <- data.frame(
-    x = 1:3, y = 4:6, at = as.POSIXct(c(1000.5, 2000, 3000), origin = "1970-01-01", tz = "UTC"),
+    x = 1:3, y = 4:6, at = yesterday(c(0.5, 2000, 3000)),
     p = c(1, 0, 1)
   )
   sent <- kafka_produce(w$k, w$topic[["t"]], d, value = "x", timestamp = "at", partition = "p")

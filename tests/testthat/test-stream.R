@@ -28,7 +28,7 @@ on_each_kafka("metadata may be named in the schema", c(t = 1), function(w) {
 
 on_each_kafka("a range begins and ends where it is told", c(t = 2), function(w) {
   topic <- w$topic[["t"]]
-  at <- .POSIXct(1.6e9 + 1:6, "UTC")
+  at <- yesterday(1:6)
   d <- data.frame(x = 1:6, p = c(0, 1, 0, 1, 0, 1), at = at)
   kafka_produce(w$k, topic, d, value = "x", partition = "p", timestamp = "at")
   read <- function(...) {
@@ -240,4 +240,17 @@ on_each_kafka("Open Bandit impressions come back equal field by field", c(obd = 
   expect_identical(back$.key, d$user_feature_0[o])
   # One user, one partition.
   expect_true(all(rowSums(table(back$.key, back$.partition) > 0) == 1))
+})
+
+on_each_kafka("a stream may begin where a model stopped", c(t = 4), function(w) {
+  d <- data.frame(x = 1:40, y = sin(1:40), p = 0:1)
+  kafka_produce(w$k, w$topic[["t"]], d, partition = "p")
+  s <- read_stream(w$k, w$topic[["t"]], record_schema(x = "integer", y = "double"))
+  m <- stream_glm(y ~ x, s)
+  more <- data.frame(x = 41:44, y = 0, p = 0:3)
+  kafka_produce(w$k, w$topic[["t"]], more, partition = "p")
+  s$from <- m
+  expect_identical(as.data.frame(s)$x, 41:44)
+  expect_output(print(s), "where the model stopped")
+  expect_error(read_stream(w$k, w$topic[["t"]], s$schema, from = 1), "must be a position")
 })
