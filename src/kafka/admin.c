@@ -140,12 +140,15 @@ static bool has_leaders(const rd_kafka_metadata_topic_t *t) {
 static enum rfl_code await_leaders(struct rfl_kafka *k, const char *topic,
                                    struct rfl_err *err) {
   int64_t until = rfl_now_ns() + k->timeout_ms * (int64_t)RFL_MS;
+  int seen = 0; /* times in a row: any node may answer, and they learn of it one by one */
   for (;;) {
     const struct rd_kafka_metadata *m = NULL;
     RFL_TRY(rfl_ask_metadata(k, &m, err));
-    bool ready = has_leaders(rfl_metadata_topic(m, topic));
+    seen = has_leaders(rfl_metadata_topic(m, topic)) ? seen + 1 : 0;
+    bool ready = seen >= m->broker_cnt;
     rd_kafka_metadata_destroy(m);
     if (ready) return RFL_OK;
+    if (seen) continue;
     if (rfl_now_ns() >= until)
       return rfl_fail(err, RFL_ETIMEOUT,
                       "the topic `%s` was created, but its partitions have no leaders "

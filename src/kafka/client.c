@@ -1,8 +1,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "kafka/inside.h"
 
@@ -219,19 +221,32 @@ void rfl_topics_free(struct rfl_topic_info *topic, size_t n) {
   rfl_free(topic);
 }
 
+static enum rfl_code count_partitions(struct rfl_kafka *k,
+                                      const struct rd_kafka_metadata *m,
+                                      const char *topic, int32_t *gives,
+                                      struct rfl_err *err) {
+  const rd_kafka_metadata_topic_t *t = rfl_metadata_topic(m, topic);
+  if (!t) return rfl_no_topic(m, topic, err);
+  if (t->err && !t->partition_cnt)
+    return rfl_kafka_trouble(k, t->err, "looking at the topic", err);
+  *gives = t->partition_cnt;
+  return RFL_OK;
+}
+
+/* Of several nodes one may not have heard of a topic that was just made: a topic is
+ * missing when it is missing three times. */
 enum rfl_code rfl_kafka_partitions(struct rfl_kafka *k, const char *topic, int32_t *gives,
                                    struct rfl_err *err) {
-  const struct rd_kafka_metadata *m = NULL;
   RFL_TRY(rfl_kafka_here(k, err));
-  RFL_TRY(rfl_ask_metadata(k, &m, err));
-  const rd_kafka_metadata_topic_t *t = rfl_metadata_topic(m, topic);
-  enum rfl_code code = RFL_OK;
-  if (!t)
-    code = rfl_no_topic(m, topic, err);
-  else if (t->err && !t->partition_cnt)
-    code = rfl_kafka_trouble(k, t->err, "looking at the topic", err);
-  else
-    *gives = t->partition_cnt;
-  rd_kafka_metadata_destroy(m);
-  return code;
+  for (int tries = 1;; tries++) {
+    const struct rd_kafka_metadata *m = NULL;
+    RFL_TRY(rfl_ask_metadata(k, &m, err));
+    bool last = rfl_metadata_topic(m, topic) || m->broker_cnt == 1 || tries == 3;
+    enum rfl_code code = RFL_OK;
+    if (last) code = count_partitions(k, m, topic, gives, err);
+    rd_kafka_metadata_destroy(m);
+    if (last) return code;
+    struct timespec pause = {.tv_nsec = 50 * RFL_MS};
+    nanosleep(&pause, NULL);
+  }
 }

@@ -43,6 +43,8 @@ static bool passes(rd_kafka_resp_err_t error) { /* may be gone in a moment */
          error == RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE ||
          error == RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE ||
          error == RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH ||
+         /* A topic that was just made: not every node has heard of it. */
+         error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
          error == RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH;
 }
 

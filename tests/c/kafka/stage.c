@@ -13,6 +13,7 @@ struct stage stage;
 /* ---- the broker ---- */
 
 int stage_open(int nodes) {
+  setvbuf(stdout, NULL, _IOLBF, 0);
   struct rfl_err err;
   struct rfl_kafka_options o = {.timeout_ms = 5000};
   const char *real = getenv("RIFFLE_KAFKA");
