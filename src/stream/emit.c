@@ -50,7 +50,6 @@ static enum rfl_code pick_columns(struct rfl_emit *e, const struct rfl_query_spe
   const struct rfl_schema *from = e->from;
   e->picked = rfl_alloc(spec->n_keep + 1, sizeof *e->picked);
   if (!e->picked) return rfl_no_memory(err);
-  *has_key = false;
   for (size_t i = 0; i < from->n && !*has_key; i++) {
     if (from->field[i].meta != RFL_META_KEY) continue;
     e->picked[e->n_picked++] = i;
@@ -98,7 +97,7 @@ static void order_fields(struct rfl_emit *e, bool has_key, const struct rfl_fiel
 
 static enum rfl_code make_schemas(struct rfl_emit *e, const struct rfl_query_spec *spec,
                                   struct rfl_err *err) {
-  bool has_key;
+  bool has_key = false;
   RFL_TRY(pick_columns(e, spec, &has_key, err));
   size_t n = e->n_picked + e->width + 3;
   struct rfl_field *field = rfl_alloc(2 * n, sizeof *field);

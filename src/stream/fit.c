@@ -150,8 +150,8 @@ static void merge_in_turn(struct pass *p, const struct rfl_state *part, uint64_t
 
 static enum rfl_code tick(const struct pass *p, uint64_t k, struct rfl_err *err) {
   if (!p->job->go_on || !pthread_equal(pthread_self(), p->caller)) return RFL_OK;
-  if (p->job->go_on(p->job->data, p->number, (double)k / (double)p->n_cells))
-    return RFL_OK;
+  double done = p->n_cells ? (double)k / (double)p->n_cells : 0;
+  if (p->job->go_on(p->job->data, p->number, done)) return RFL_OK;
   return rfl_fail(err, RFL_EHOST, "The fit was interrupted.");
 }
 
@@ -182,6 +182,7 @@ static enum rfl_code run_pass(struct pass *p, bool *again, struct rfl_err *err) 
   *again = false;
   p->next = p->turn = 0;
   p->failed = UINT64_MAX;
+  RFL_TRY(tick(p, 0, err)); /* once a pass at least: others may take all the cells */
   if (p->learner->merge) {
     RFL_TRY(p->learner->part(p->state, &p->seed, err));
     rfl_pool_run(p->job->pool, (size_t)p->n_slots, work, p);

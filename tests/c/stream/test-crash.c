@@ -51,6 +51,13 @@ enum { BLOCK = 7, MOST_PROCESSES = 12, MOST_STATE = 8192 };
         {.what = RFL_BORDER, .gone = true, .takes = {0, 1}, .gains = -1},                \
         TWO(1, 14, 17, 0, 5, 12), {.what = RFL_IDLE}, ONE(1, 17, 21), {.what = RFL_END}, \
   }
+/* No border: after a restart in the middle the plan goes on growing. */
+#define QUIET                                                                  \
+  {                                                                            \
+    TWO(1, 10, 14, 0, 0, 5), {.what = RFL_IDLE}, TWO(1, 14, 17, 0, 5, 9),      \
+        {.what = RFL_IDLE}, ONE(1, 17, 21), {.what = RFL_IDLE}, ONE(0, 9, 14), \
+        {.what = RFL_END},                                                     \
+  }
 /* Five batches; two checkpoints are older than the commits that name them. */
 #define LONG(is_gone)                                                                    \
   {                                                                                      \
@@ -61,11 +68,12 @@ enum { BLOCK = 7, MOST_PROCESSES = 12, MOST_STATE = 8192 };
         TWO(0, 15, 21, 2, 9, 11), {.what = RFL_IDLE}, ONE(1, 23, 29), {.what = RFL_END}, \
   }
 static const struct event short_stays[] = SHORT(false), short_goes[] = SHORT(true);
-static const struct event late[] = LATE, at_once[] = FIRST;
+static const struct event late[] = LATE, at_once[] = FIRST, quiet[] = QUIET;
 static const struct event long_stays[] = LONG(false), long_goes[] = LONG(true);
 enum {
   N_SHORT = sizeof short_stays / sizeof *short_stays,
   N_LATE = sizeof late / sizeof *late,
+  N_QUIET = sizeof quiet / sizeof *quiet,
   N_FIRST = sizeof at_once / sizeof *at_once,
   N_LONG = sizeof long_stays / sizeof *long_stays
 };
@@ -326,6 +334,8 @@ static const int64_t RARELY = 3600 * (int64_t)RFL_SECOND;
 
 TEST(with_a_unit_nothing_is_put_lost_or_learnt_twice_whatever_two_calls_fail) {
   sweep(&(struct setting){"unit", STAYS, true, false, false, RARELY}, true);
+  sweep(&(struct setting){"unit, quiet", quiet, N_QUIET, true, false, false, RARELY},
+        true);
 }
 
 TEST(with_a_unit_a_place_that_was_lost_uncommitted_is_taken_up_again_whatever_fails) {
