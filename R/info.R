@@ -22,7 +22,7 @@ riffle_info <- function() {
 print.riffle_info <- function(x, ...) {
   cat(sprintf(
     "<riffle %s> librdkafka %s, %s%s, %s kernels (best here: %s)\n", x$riffle, x$librdkafka, x$blas,
-    if (x$blas_shared) " (R's own)" else "", x$cpu, x$cpu_best
+    if (x$blas_shared && x$blas != "R's BLAS") " (R's own)" else "", x$cpu, x$cpu_best
   ))
   invisible(x)
 }
