@@ -56,15 +56,17 @@ static void load(const struct rfl_block *b, size_t from, size_t n, struct chunk 
     c.y[i] = c.weight[i] = c.offset[i] = c.eta[i] = c.eta_low[i] = 0;
 }
 
-/* The residual of gaussian rows without the rounding of eta. */
+/* The residual of gaussian rows in twice the precision; eta_low becomes its low part. */
 static void exact_gaussian(struct rfl_state *s, size_t n, struct chunk c) {
   double deviance = 0;
   for (size_t i = 0; i < n; i++) {
     struct rfl_dd d = rfl_dd_sum(c.y[i], -c.eta[i]);
-    double residual = d.hi + (d.lo - c.eta_low[i]);
+    d = rfl_dd_add(d, (struct rfl_dd){-c.eta_low[i], 0});
+    struct rfl_dd r = rfl_dd_scale(d, c.weight[i]);
     c.w[i] = c.weight[i];
-    c.r[i] = c.weight[i] * residual;
-    deviance += c.r[i] * residual;
+    c.r[i] = r.hi;
+    c.eta_low[i] = r.lo;
+    deviance += r.hi * d.hi;
   }
   tally(s, GLM_DEVIANCE, deviance);
   tally(s, GLM_PEARSON, deviance);
@@ -192,6 +194,7 @@ enum rfl_code glm_absorb(struct rfl_state *s, const struct rfl_block *b,
     count_rows(s, n, c);
     if (s->count) count_once(s, b, from, n, c);
     struct rfl_gram_rows rows = {.n = n, .w = c.w, .r = c.r, .x = c.x, .wx = c.wx};
+    if (s->exact && s->family == RFL_GAUSSIAN) rows.r_low = c.eta_low;
     rfl_gram_add(&s->design->gram, b, from, &rows, glm_gram_sums(s));
     if (s->null.ready && !s->null.done) evaluate_null(s, n, c);
   }

@@ -225,6 +225,12 @@ static void add_pair(const struct rfl_gram_pair *p, struct wide_rows a,
 
 /* ---- the same in twice the precision ---- */
 
+static struct rfl_dd times_residual(const struct rfl_gram_rows *c, size_t i, double x) {
+  struct rfl_dd v = rfl_dd_product(x, c->r[i]);
+  if (c->r_low) v.lo += x * c->r_low[i];
+  return v;
+}
+
 static void exact_plain(const struct rfl_gram *g, const struct rfl_gram_rows *c,
                         struct rfl_sums s) {
   const struct rfl_kernels *k = rfl_kernels();
@@ -238,7 +244,7 @@ static void exact_plain(const struct rfl_gram *g, const struct rfl_gram_rows *c,
       if (g->stride > 2)
         k->exact(s.hi + row + from, s.lo + row + from, x + from, wx.hi, wx.lo,
                  g->stride - from);
-      put(s, row + g->plain, rfl_dd_product(xa, c->r[i]));
+      put(s, row + g->plain, times_residual(c, i, xa));
     }
   }
 }
@@ -255,7 +261,7 @@ static void exact_wide(const struct rfl_gram *g, const struct rfl_gram_wide *t,
       k->exact(s.hi + at, s.lo + at, c->x + i * g->stride, wv.hi, wv.lo, g->stride);
     else
       put(s, at, wv);
-    put(s, at + g->plain, rfl_dd_product(v, c->r[i]));
+    put(s, at + g->plain, times_residual(c, i, v));
     if (a.v) put(s, t->square + (size_t)a.code[i], rfl_dd_scale(wv, v));
   }
 }

@@ -55,6 +55,7 @@ struct rfl_gram_rows { /* a chunk: n rows, their weights and residuals; x, wx: s
                           rows x stride */
   size_t n;
   const double *w, *r;
+  const double *r_low; /* what r lacks, for exact sums; NULL: nothing */
   double *x, *wx;
 };
 

@@ -261,7 +261,7 @@ TEST(a_sample_without_events_in_a_level_is_a_good_start) {
                          .n = 20000,
                          .numbers = 2,
                          .factor = {30},
-                         .base = -4};
+                         .base = -5.5};
   struct world *w = world_new(&p);
   struct rfl_glm_options o = {.family = p.family};
   struct rfl_state *cold = NULL, *warm = NULL, *full = NULL;
