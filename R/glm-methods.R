@@ -3,7 +3,7 @@
 #' The methods that R's models have. A model keeps no rows: `residuals()`, `fitted()`,
 #' `model.frame()` and `model.matrix()` need `newdata`.
 #'
-#' @param x,object A model from [stream_glm()].
+#' @param x,object,formula A model from [stream_glm()].
 #' @param newdata A data frame (for `residuals()` with the response in it).
 #' @param complete Whether aliased coefficients have rows and columns of `NA`.
 #' @param parm Names or numbers of coefficients; all when missing.
