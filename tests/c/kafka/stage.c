@@ -167,12 +167,20 @@ static int send_one(struct producing *me, const char *topic,
                     const struct stage_record *r) {
   rd_kafka_resp_err_t e;
   do {
-    e = rd_kafka_producev(
-        me->rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(r->partition),
-        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-        RD_KAFKA_V_VALUE((void *)(uintptr_t)r->value, r->value ? strlen(r->value) : 0),
-        RD_KAFKA_V_KEY(r->key, r->key ? strlen(r->key) : 0),
-        RD_KAFKA_V_TIMESTAMP(r->time_ms), RD_KAFKA_V_END);
+    rd_kafka_vu_t part[] = {
+        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = topic},
+        {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = r->partition},
+        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+        {.vtype = RD_KAFKA_VTYPE_VALUE,
+         .u.mem = {(void *)(uintptr_t)r->value, r->value ? strlen(r->value) : 0}},
+        {.vtype = RD_KAFKA_VTYPE_KEY,
+         .u.mem = {(void *)(uintptr_t)r->key, r->key ? strlen(r->key) : 0}},
+        {.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = r->time_ms},
+    };
+    rd_kafka_error_t *error =
+        rd_kafka_produceva(me->rk, part, sizeof part / sizeof *part);
+    e = error ? rd_kafka_error_code(error) : RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (error) rd_kafka_error_destroy(error);
     rd_kafka_poll(me->rk, e == RD_KAFKA_RESP_ERR__QUEUE_FULL ? 10 : 0);
   } while (e == RD_KAFKA_RESP_ERR__QUEUE_FULL);
   return e != RD_KAFKA_RESP_ERR_NO_ERROR;
