@@ -66,23 +66,28 @@ static const uint64_t tens[] = {1,
                                 100000000000000,
                                 1000000000000000};
 
-/* A run of at most 15 digits. *n: how many, 0 when there are more. */
+/* A run of at most 15 digits. *n: how many; 0 when there are none, or more.
+ *
+ * The digits of a word end at the lowest byte that is none, whose high bit is `bit`;
+ * shifting that byte and what is behind it out leaves the digits at the high end, with
+ * zeros before them. */
 static inline const char *read_digits(const char *p, uint64_t *value, unsigned *n) {
-  uint64_t word = rfl_json_load8(p), stop = rfl_json_not_digits(word);
+  uint64_t word = rfl_json_digit_values(rfl_json_load8(p));
+  uint64_t stop = rfl_json_not_digits(word);
   if (RFL_LIKELY(stop != 0)) {
-    unsigned k = (unsigned)__builtin_ctzll(stop) >> 3;
+    unsigned bit = (unsigned)__builtin_ctzll(stop), k = bit >> 3;
     *n = k;
-    *value = k ? rfl_json_eight(word << (64 - 8 * k)) : 0;
+    *value = rfl_json_eight(word << ((7 - bit) & 63));
     return p + k;
   }
   uint64_t high = rfl_json_eight(word);
-  word = rfl_json_load8(p + 8);
+  word = rfl_json_digit_values(rfl_json_load8(p + 8));
   stop = rfl_json_not_digits(word);
   *n = 0;
   if (RFL_UNLIKELY(stop == 0)) return p;
-  unsigned k = (unsigned)__builtin_ctzll(stop) >> 3;
+  unsigned bit = (unsigned)__builtin_ctzll(stop), k = bit >> 3;
   *n = 8 + k;
-  *value = k ? high * tens[k] + rfl_json_eight(word << (64 - 8 * k)) : high;
+  *value = k ? high * tens[k] + rfl_json_eight(word << ((7 - bit) & 63)) : high;
   return p + 8 + k;
 }
 
@@ -101,17 +106,21 @@ static inline const char *read_double(const char *p, double *value) {
   static const double scale[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                  1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
   bool minus = *p == '-';
-  uint64_t m = 0, fraction = 0;
-  unsigned n, places = 0;
+  uint64_t m = 0;
+  unsigned n;
   const char *digits = p + minus, *end = read_digits(digits, &m, &n);
   if (RFL_UNLIKELY(n == 0 || (*digits == '0' && n > 1))) return NULL;
+  double x;
   if (*end == '.') {
+    uint64_t fraction = 0;
+    unsigned places;
     end = read_digits(end + 1, &fraction, &places);
     if (RFL_UNLIKELY(places == 0 || n + places > 15)) return NULL;
+    x = (double)(int64_t)(m * tens[places] + fraction) / scale[places];
+  } else {
+    x = (double)(int64_t)m;
   }
   if (RFL_UNLIKELY(!ends_value(*end) || FLT_EVAL_METHOD != 0)) return NULL;
-  double x = (double)(int64_t)(m * tens[places] + fraction);
-  if (places) x /= scale[places];
   *value = minus ? -x : x;
   return end;
 }
@@ -176,21 +185,22 @@ static inline const char *take_value(struct rfl_json_decoder *d,
 
 static bool key_is_at(const struct rfl_json_decoder *d, const struct rfl_json_key *k,
                       const char *p) {
-  if (!rfl_json_key_matches(k, p)) return false;
-  if (!k->longer) return true;
-  return (size_t)(d->end - p) >= k->size && memcmp(p + 1, k->name, k->n) == 0 &&
-         p[k->n + 1] == '"' && p[k->n + 2] == ':';
+  if (!k->longer || k->escaped) return rfl_json_key_matches(k, p);
+  return (size_t)(d->end - p) >= k->size && *p == '"' &&
+         memcmp(p + 1, k->name, k->n) == 0 && p[k->n + 1] == '"' && p[k->n + 2] == ':';
 }
 
-/* The member at `p`, which is not the predicted one, or has a long name. Gives where its
- * value begins; *k is NULL when it is not expected. */
+/* The member at `p`, which is not the predicted one as it stands. Gives where its value
+ * begins, and moves the prediction behind it; *k is NULL when it is not expected. */
 static const char *find_key(struct rfl_json_decoder *d, struct rfl_json_object *of,
-                            struct rfl_json_key **link, struct rfl_json_key **k,
+                            struct rfl_json_key ***link, struct rfl_json_key **k,
                             const char *p) {
-  struct rfl_json_key *guess = *link;
+  struct rfl_json_key *guess = **link;
+  p = skip_space(p);
   for (int i = 0; i < TRIES; i++, guess = guess->next) {
     if (!key_is_at(d, guess, p)) continue;
     *k = guess;
+    *link = &guess->next;
     return p + guess->size;
   }
   struct rfl_json_scan s = {.at = p, .end = d->end};
@@ -200,7 +210,10 @@ static const char *find_key(struct rfl_json_decoder *d, struct rfl_json_object *
   if (!rfl_json_name(&s, &name, &n, &escaped)) return rfl_json_fault(d, -1, s.at, s.why);
   if (escaped) n = rfl_json_unescape(d->text + (name - d->text), name, n);
   *k = rfl_json_plan_find(&d->plan, of, name, n);
-  if (*k && (*k)->of == of) *link = *k;
+  if (*k && (*k)->of == of) {
+    **link = *k;
+    *link = &(*k)->next;
+  }
   return s.at;
 }
 
@@ -245,7 +258,7 @@ static const char *leave(struct rfl_json_decoder *d, struct rfl_json_object **ob
                          struct rfl_json_key ***link, const char *p) {
   for (;;) {
     p = skip_space(p);
-    if (*p == ',') return skip_space(p + 1);
+    if (*p == ',') return p + 1;
     if (*p != '}') return rfl_json_fault(d, -1, p, "expected ',' or '}'");
     p++;
     const struct rfl_json_key *as = (*object)->as;
@@ -262,26 +275,26 @@ static const char *take_members(struct rfl_json_decoder *d, const char *p) {
   struct rfl_json_key **link = &object->first, *k;
   for (;;) {
     k = *link;
-    if (RFL_LIKELY(rfl_json_key_matches(k, p) && !k->longer))
+    if (RFL_LIKELY(rfl_json_key_matches(k, p))) {
       p += k->size;
-    else if (!(p = find_key(d, object, link, &k, p)))
+      link = &k->next;
+    } else if (!(p = find_key(d, object, &link, &k, p))) {
       return NULL;
+    }
     if (RFL_UNLIKELY((unsigned char)*p <= ' ')) p = skip_space(p);
     if (RFL_UNLIKELY(!k)) {
       p = skip_unknown(d, object, p);
     } else if (RFL_UNLIKELY(k->kind == RFL_JSON_OBJECT)) {
       around = object;
       p = enter(d, &object, k, p);
-      link = object == around ? &k->next : &object->first;
+      if (object != around) link = &object->first;
       if (object != around) continue;
     } else {
       p = take_value(d, k, p);
-      if (RFL_LIKELY(k->of == object)) link = &k->next;
     }
     if (RFL_UNLIKELY(!p)) return NULL;
     if (RFL_LIKELY(*p == ',')) {
       p++;
-      if (RFL_UNLIKELY((unsigned char)*p <= ' ')) p = skip_space(p);
       continue;
     }
     p = leave(d, &object, &link, p);

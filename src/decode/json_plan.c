@@ -35,8 +35,8 @@ struct rfl_json_key *rfl_json_plan_find(const struct rfl_json_plan *plan,
   }
 }
 
-/* A name that JSON writes with escapes is never recognised by its bytes: its masks are
- * empty and its word is not, so that it is always looked up. */
+/* A name that JSON writes with escapes is never recognised by its bytes, a long one not
+ * by these: the masks are empty and the word is not. */
 static void set_pattern(struct rfl_json_key *k) {
   char text[16] = "\"";
   k->size = k->n + 3;
@@ -44,14 +44,15 @@ static void set_pattern(struct rfl_json_key *k) {
   k->word0 = 1;
   for (uint32_t i = 0; i < k->n; i++) {
     unsigned char c = (unsigned char)k->name[i];
-    if (c < 0x20 || c == '"' || c == '\\') return;
-    if (i + 1 < sizeof text) text[i + 1] = (char)c;
+    k->escaped |= c < 0x20 || c == '"' || c == '\\';
   }
-  if (k->n + 1 < sizeof text) text[k->n + 1] = '"';
-  if (k->n + 2 < sizeof text) text[k->n + 2] = ':';
-  uint32_t n = k->longer ? sizeof text : k->size;
-  k->mask0 = n >= 8 ? UINT64_MAX : (UINT64_C(1) << (8 * n)) - 1;
-  k->mask1 = n == 16 ? UINT64_MAX : n > 8 ? (UINT64_C(1) << (8 * (n - 8))) - 1 : 0;
+  if (k->longer || k->escaped) return;
+  memcpy(text + 1, k->name, k->n);
+  memcpy(text + 1 + k->n, "\":", 2);
+  k->mask0 = k->size >= 8 ? UINT64_MAX : (UINT64_C(1) << (8 * k->size)) - 1;
+  k->mask1 = k->size >= 16 ? UINT64_MAX
+             : k->size > 8 ? (UINT64_C(1) << (8 * (k->size - 8))) - 1
+                           : 0;
   k->word0 = rfl_json_load8(text) & k->mask0;
   k->word1 = rfl_json_load8(text + 8) & k->mask1;
 }

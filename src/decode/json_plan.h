@@ -16,13 +16,13 @@ enum { RFL_JSON_OBJECT = RFL_N_TYPES }; /* a key's kind: a type, or this */
 
 struct rfl_json_object;
 struct rfl_json_key {
-  uint64_t word0, mask0; /* the first 16 bytes of  "name":  */
+  uint64_t word0, mask0; /* "name":  when that is at most 16 bytes */
   uint64_t word1, mask1;
-  uint32_t size;  /* of all of it */
-  uint8_t kind;   /* enum rfl_type or RFL_JSON_OBJECT */
-  bool longer;    /* than 16 bytes: compare the rest too */
-  int8_t to_us;   /* timestamp: 10^to_us microseconds are one unit */
-  int32_t column; /* object: the first column inside */
+  uint32_t size;        /* of all of it */
+  uint8_t kind;         /* enum rfl_type or RFL_JSON_OBJECT */
+  bool longer, escaped; /* than 16 bytes; JSON writes it with escapes: not by words */
+  int8_t to_us;         /* timestamp: 10^to_us microseconds are one unit */
+  int32_t column;       /* object: the first column inside */
   struct rfl_json_key *next;
   struct rfl_json_object *of, *inside; /* the object it is a member of; object: its own */
   const char *name; /* borrowed from the schema, with the path before */

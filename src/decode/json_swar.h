@@ -79,16 +79,20 @@ static inline uint32_t rfl_json_escapes(const char *p) {
 }
 #endif
 
-/* The high bit of each byte that is not a decimal digit. */
+/* Eight digits become their values, 0 to 9; every other byte something above. */
+static inline uint64_t rfl_json_digit_values(uint64_t x) {
+  return x ^ UINT64_C(0x3030303030303030);
+}
+/* The high bit of each byte that is above 9. */
 static inline uint64_t rfl_json_not_digits(uint64_t x) {
-  x ^= UINT64_C(0x3030303030303030);
   uint64_t above = (x & UINT64_C(0x7f7f7f7f7f7f7f7f)) + UINT64_C(0x7676767676767676);
   return (above | x) & UINT64_C(0x8080808080808080);
 }
 
-/* Eight digits to a number: pairs, then fours, then all, three multiplications. */
+/* Eight values of digits to a number: pairs, then fours, then all, by three
+ * multiplications. */
 static inline uint64_t rfl_json_eight(uint64_t x) {
-  x = (x & UINT64_C(0x0f0f0f0f0f0f0f0f)) * 2561 >> 8;
+  x = x * 2561 >> 8;
   x = (x & UINT64_C(0x00ff00ff00ff00ff)) * 6553601 >> 16;
   return (x & UINT64_C(0x0000ffff0000ffff)) * UINT64_C(42949672960001) >> 32;
 }
