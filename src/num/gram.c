@@ -35,7 +35,7 @@ static void list_terms(const struct rfl_layout *l, struct rfl_gram *g) {
 
 /* Gives every sum its place; false when there are more than memory could ever hold. */
 static bool place_sums(struct rfl_gram *g) {
-  size_t n = (g->plain + 3) / 4 * 4 * g->stride, cells;
+  size_t n = (g->plain + 7) / 8 * 8 * g->stride, cells; /* whole tiles */
   for (size_t t = 0; t < g->n_wide; t++) {
     struct rfl_gram_wide *w = &g->wide[t];
     w->at = n;

@@ -53,53 +53,44 @@ static VEC_TARGET void weigh(double *wx, const double *x, const double *w,
   }
 }
 
-/* Four rows of g by three vectors: twelve sums stay in registers over all rows of the
- * chunk, which is what hides the latency of the fused multiply-add. */
-static VEC_TARGET void tile3(double *g, const double *x, const double *y, size_t n,
-                             size_t stride) {
-  double *g0 = g, *g1 = g + stride, *g2 = g1 + stride, *g3 = g2 + stride;
-  enum { B = VEC, C = 2 * VEC };
-  vec a0 = VEC_LOAD(g0), a1 = VEC_LOAD(g0 + B), a2 = VEC_LOAD(g0 + C);
-  vec b0 = VEC_LOAD(g1), b1 = VEC_LOAD(g1 + B), b2 = VEC_LOAD(g1 + C);
-  vec c0 = VEC_LOAD(g2), c1 = VEC_LOAD(g2 + B), c2 = VEC_LOAD(g2 + C);
-  vec d0 = VEC_LOAD(g3), d1 = VEC_LOAD(g3 + B), d2 = VEC_LOAD(g3 + C);
-  for (size_t i = 0; i < n; i++, x += stride, y += stride) {
-    vec y0 = VEC_LOAD(y), y1 = VEC_LOAD(y + B), y2 = VEC_LOAD(y + C), s = VEC_ALL(x[0]);
-    a0 = VEC_FMA(s, y0, a0), a1 = VEC_FMA(s, y1, a1), a2 = VEC_FMA(s, y2, a2);
-    s = VEC_ALL(x[1]);
-    b0 = VEC_FMA(s, y0, b0), b1 = VEC_FMA(s, y1, b1), b2 = VEC_FMA(s, y2, b2);
-    s = VEC_ALL(x[2]);
-    c0 = VEC_FMA(s, y0, c0), c1 = VEC_FMA(s, y1, c1), c2 = VEC_FMA(s, y2, c2);
-    s = VEC_ALL(x[3]);
-    d0 = VEC_FMA(s, y0, d0), d1 = VEC_FMA(s, y1, d1), d2 = VEC_FMA(s, y2, d2);
+/* `ROWS` rows of g by `COLUMNS` vectors: the sums stay in registers over all rows of the
+ * chunk, and there are enough of them to hide the latency of a fused multiply-add. The
+ * loops over them are unrolled, so that no array is left. */
+#define TILE(name, COLUMNS)                                                              \
+  static VEC_TARGET void name(double *g, const double *x, const double *y, size_t n,     \
+                              size_t stride) {                                           \
+    vec sum[ROWS][COLUMNS];                                                              \
+    UNROLL for (size_t i = 0; i < ROWS; i++) UNROLL for (size_t j = 0; j < COLUMNS; j++) \
+        sum[i][j] = VEC_LOAD(g + i * stride + j * VEC);                                  \
+    for (; n; n--, x += stride, y += stride) {                                           \
+      vec row[COLUMNS];                                                                  \
+      UNROLL for (size_t j = 0; j < COLUMNS; j++) row[j] = VEC_LOAD(y + j * VEC);        \
+      UNROLL for (size_t i = 0; i < ROWS; i++) {                                         \
+        vec v = VEC_ALL(x[i]);                                                           \
+        UNROLL for (size_t j = 0; j < COLUMNS; j++) sum[i][j] =                          \
+            VEC_FMA(v, row[j], sum[i][j]);                                               \
+      }                                                                                  \
+    }                                                                                    \
+    UNROLL for (size_t i = 0; i < ROWS; i++) UNROLL for (size_t j = 0; j < COLUMNS; j++) \
+        VEC_STORE(g + i * stride + j * VEC, sum[i][j]);                                  \
   }
-  VEC_STORE(g0, a0), VEC_STORE(g0 + B, a1), VEC_STORE(g0 + C, a2);
-  VEC_STORE(g1, b0), VEC_STORE(g1 + B, b1), VEC_STORE(g1 + C, b2);
-  VEC_STORE(g2, c0), VEC_STORE(g2 + B, c1), VEC_STORE(g2 + C, c2);
-  VEC_STORE(g3, d0), VEC_STORE(g3 + B, d1), VEC_STORE(g3 + C, d2);
-}
-
-static VEC_TARGET void tile1(double *g, const double *x, const double *y, size_t n,
-                             size_t stride) {
-  double *g0 = g, *g1 = g + stride, *g2 = g1 + stride, *g3 = g2 + stride;
-  vec a = VEC_LOAD(g0), b = VEC_LOAD(g1), c = VEC_LOAD(g2), d = VEC_LOAD(g3);
-  for (size_t i = 0; i < n; i++, x += stride, y += stride) {
-    vec y0 = VEC_LOAD(y);
-    a = VEC_FMA(VEC_ALL(x[0]), y0, a);
-    b = VEC_FMA(VEC_ALL(x[1]), y0, b);
-    c = VEC_FMA(VEC_ALL(x[2]), y0, c);
-    d = VEC_FMA(VEC_ALL(x[3]), y0, d);
-  }
-  VEC_STORE(g0, a), VEC_STORE(g1, b), VEC_STORE(g2, c), VEC_STORE(g3, d);
-}
+#define UNROLL _Pragma("GCC unroll 8")
+enum { ROWS = RFL_VEC_LEVEL == 2 ? 8 : 4 };
+TILE(tile3, 3)
+TILE(tile2, 2)
+TILE(tile1, 1)
 
 static VEC_TARGET void rank(double *g, const double *x, const double *wx, size_t n,
                             size_t stride, size_t rows_of_g) {
-  for (size_t i = 0; i < rows_of_g; i += 4) {
+  for (size_t i = 0; i < rows_of_g; i += ROWS) {
     size_t j = i / VEC * VEC;
     for (; j + 3 * VEC <= stride; j += 3 * VEC)
       tile3(g + i * stride + j, x + i, wx + j, n, stride);
-    for (; j < stride; j += VEC) tile1(g + i * stride + j, x + i, wx + j, n, stride);
+    if (j + 2 * VEC <= stride) {
+      tile2(g + i * stride + j, x + i, wx + j, n, stride);
+      j += 2 * VEC;
+    }
+    if (j < stride) tile1(g + i * stride + j, x + i, wx + j, n, stride);
   }
 }
 
