@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "learn/glm_state.h"
+#include "learn/glm_parts.h"
 
 /* ---- the design: what a state and its parts share ---- */
 

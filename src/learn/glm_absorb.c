@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "learn/glm_family.h"
-#include "learn/glm_state.h"
+#include "learn/glm_parts.h"
 #include "num/dd.h"
 
 struct chunk { /* rows of scratch, each as long as a chunk */

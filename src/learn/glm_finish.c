@@ -11,7 +11,7 @@
 
 #include "base/mem.h"
 #include "learn/glm_family.h"
-#include "learn/glm_state.h"
+#include "learn/glm_parts.h"
 
 /* What a column that past rows said nothing about is given as its prior when learning
  * online: sd 10 on the link's scale. */

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "learn/glm_state.h"
+#include "learn/glm_parts.h"
 
 static const double two_pi = 6.283185307179586477;
 
@@ -43,7 +43,7 @@ static enum rfl_code fill(struct rfl_state *s, struct rfl_err *err) {
   rfl_chol_inverse(&s->chol, v);
   for (size_t k = 0; k < p * p; k++)
     if (isnan(v[k])) v[k] = 0;
-  if (s->forgets) sandwich(s, v, scratch, scratch + p * p);
+  if (scratch) sandwich(s, v, scratch, scratch + p * p);
   rfl_free(scratch);
   double phi = glm_dispersion(s);
   for (size_t j = 0; j < p; j++) {

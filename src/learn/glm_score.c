@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "learn/glm_state.h"
+#include "learn/glm_parts.h"
 #include "num/kernel.h"
 
 enum { CHUNK = 256 };

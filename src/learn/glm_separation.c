@@ -19,7 +19,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "learn/glm_state.h"
+#include "learn/glm_parts.h"
 
 size_t glm_lonely(const struct rfl_state *s, double *e) {
   const struct rfl_gram *g = &s->design->gram;

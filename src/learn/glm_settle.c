@@ -21,7 +21,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "learn/glm_state.h"
+#include "learn/glm_parts.h"
 
 enum { EXACT_COLUMNS = 400, MOST_HALVINGS = 60 };
 static const double exact_work = 1e7, exact_pivot = 1e-6;

@@ -1,4 +1,4 @@
-/* What the files of the GLM share: the state, and how a pass's sums are laid out.
+/* The state of a GLM, and how a pass's sums are laid out.
  *
  * A state is in one of three situations:
  *   - fitting: sums are taken at the iterate `beta` (gamma = T beta), pass by pass;
@@ -117,60 +117,5 @@ static inline struct rfl_sums glm_gram_sums(const struct rfl_state *s) {
 static inline double glm_scalar(const struct rfl_state *s, enum glm_scalar k) {
   return s->sums.hi[k] + (s->sums.lo ? s->sums.lo[k] : 0);
 }
-
-/* glm.c */
-enum rfl_code glm_state_new(struct glm_design *keeps, struct rfl_state **gives,
-                            struct rfl_err *);
-enum rfl_code glm_design_new(const struct rfl_layout *, struct glm_design **gives,
-                             struct rfl_err *);
-void glm_design_release(struct glm_design *);
-void glm_release(struct rfl_state *);
-enum rfl_code glm_need_exact(struct rfl_state *, struct rfl_err *); /* room for sums.lo */
-void glm_clear(struct rfl_state *); /* empties the sums; gamma = T beta */
-
-/* glm_absorb.c */
-enum rfl_code glm_absorb(struct rfl_state *, const struct rfl_block *, struct rfl_err *);
-
-/* glm_settle.c */
-struct glm_work { /* what one settle() needs; p or z long */
-  struct rfl_chol chol;
-  struct rfl_sums score, step; /* of everything: data, prior, pseudo counts */
-  double *data_score;
-  double *e, *ze; /* n_z */
-};
-enum rfl_code glm_settle(struct rfl_state *, bool *again, struct rfl_err *);
-
-/* glm_separation.c */
-/* Levels whose rows have no event (-1) or only events (+1), into e; how many. */
-size_t glm_lonely(const struct rfl_state *, double *e);
-/* Adds the pseudo counts to the score and gives what they add to the objective. */
-double glm_bend(const struct rfl_state *, struct glm_work *);
-/* From the optimum with pseudo counts to where the levels' own optimum is, at infinity:
- * beta is set. */
-void glm_jump(struct rfl_state *, struct glm_work *);
-
-/* glm_finish.c: the end of a fit, and of a block */
-void glm_null_settle(struct rfl_state *);
-void glm_finish(struct rfl_state *, struct glm_work *, bool converged);
-enum rfl_code glm_renew(struct rfl_state *, double keep, struct rfl_err *);
-/* past and now together; what was forgotten counts less. */
-struct glm_totals glm_total(const struct rfl_state *);
-double glm_dispersion(const struct rfl_state *);
-/* (beta - prior_beta)' J (beta - prior_beta); with `gradient` also J times that. */
-double glm_prior_distance(const struct rfl_state *, const double *beta, double *gradient);
-int32_t glm_rank(const struct rfl_state *);
-bool glm_identified(const struct rfl_state *, const struct glm_totals *);
-
-/* glm_score.c */
-/* What J^-1 K J^-1 has for K: what was forgotten counts by the square. */
-double glm_outer(const struct rfl_state *, size_t i, size_t j);
-uint32_t glm_width(const struct rfl_state *, int what);
-enum rfl_code glm_score(const struct rfl_state *, const struct rfl_block *, int what,
-                        double *out, struct rfl_err *);
-
-/* glm_write.c */
-void glm_write(const struct rfl_state *, struct rfl_buf *);
-enum rfl_code glm_read(struct rfl_bytes, struct rfl_state **gives, struct rfl_err *);
-size_t glm_size(const struct rfl_state *);
 
 #endif

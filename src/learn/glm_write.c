@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "learn/glm_state.h"
+#include "learn/glm_parts.h"
 
 enum { FORMAT = 1 };
 static const char damaged[] = "The bytes of a GLM are damaged.";
