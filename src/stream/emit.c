@@ -1,12 +1,14 @@
 /* Output frames are made in two picks that share all columns: the first puts the new
  * columns behind the shared ones, as rfl_frame_pick() does; the second brings them into
  * the order that users see: key, score, model, version, time, then what was kept. */
+#include "stream/emit.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
-#include "stream/loop.h"
 
 struct rfl_emit {
   struct rfl_schema *from, *wide, *out;

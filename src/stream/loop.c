@@ -28,51 +28,10 @@ enum {
   SLICE_MS = 100,         /* no wait is longer: how soon stop is noticed */
   FIRST_PAUSE_NS = 20000, /* between calls that answered RFL_EAGAIN; doubles up to ... */
   LONGEST_PAUSE_NS = 50000000,
-  LOG_MAX = 10000,
   PACED_BATCHES = 10 /* a second, so that a paced stream looks smooth */
 };
 
-/* ---- control ---- */
-
-void rfl_control_init(struct rfl_control *c) {
-  *c = (struct rfl_control){0};
-  pthread_mutex_init(&c->lock, NULL);
-  rfl_cond_init(&c->changed);
-  c->status.started_us = rfl_wall_us();
-}
-
-void rfl_control_release(struct rfl_control *c) {
-  for (size_t i = 0; i < c->log_n; i++) rfl_cursor_release(&c->log[i].end);
-  rfl_free(c->log);
-  pthread_cond_destroy(&c->changed);
-  pthread_mutex_destroy(&c->lock);
-}
-
-static enum rfl_code grow_log(struct rfl_control *c, struct rfl_err *err) {
-  if (c->log_n < c->log_cap || c->log_cap == LOG_MAX) return RFL_OK;
-  size_t cap = c->log_cap ? 2 * c->log_cap : 16;
-  if (cap > LOG_MAX) cap = LOG_MAX;
-  struct rfl_progress *more = rfl_grow(c->log, cap, sizeof *more);
-  if (!more) return rfl_no_memory(err);
-  c->log = more;
-  c->log_next = c->log_n; /* a full ring had just come round to its beginning */
-  c->log_cap = cap;
-  return RFL_OK;
-}
-
-/* The ring wraps only once it is as long as it gets, so growing never moves its start. */
-enum rfl_code rfl_control_log(struct rfl_control *c, struct rfl_progress *takes,
-                              struct rfl_err *err) {
-  enum rfl_code code = grow_log(c, err);
-  if (code) return code;
-  if (c->log_n == c->log_cap)
-    rfl_cursor_release(&c->log[c->log_next].end);
-  else
-    c->log_n++;
-  c->log[c->log_next] = *takes;
-  c->log_next = (c->log_next + 1) % c->log_cap;
-  return RFL_OK;
-}
+/* ---- waiting ---- */
 
 bool rfl_loop_stopping(struct rfl_loop *l) {
   pthread_mutex_lock(&l->control->lock);

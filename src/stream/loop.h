@@ -7,15 +7,16 @@
  *     save.c      checkpoints: their parts, written and read
  *     restart.c   where a run begins: recover, load, learn again what was committed
  *     loop.c      the order of it all
+ *     control.c   what other threads see of it
  *     query.c     the thread around it
  *
  * Threads: struct rfl_loop belongs to the thread that runs it; struct rfl_control is what
  * it shares with everybody else, under its lock. */
 #ifndef RFL_STREAM_LOOP_H
 #define RFL_STREAM_LOOP_H
-#include <pthread.h>
-
 #include "base/clock.h"
+#include "stream/control.h"
+#include "stream/emit.h"
 #include "stream/query.h"
 
 /* ---- batch.c ---- */
@@ -36,35 +37,6 @@ enum rfl_code rfl_batch_advance(const struct rfl_batch *, struct rfl_cursor *, b
 enum rfl_code rfl_cursor_fill(struct rfl_cursor *to, const struct rfl_cursor *from,
                               struct rfl_err *) RFL_CHECKED;
 
-/* ---- emit.c ---- */
-struct rfl_emit; /* how frames of one schema become output frames */
-enum rfl_code rfl_emit_new(const struct rfl_query_spec *, struct rfl_schema *from,
-                           uint32_t width, struct rfl_emit **gives,
-                           struct rfl_err *) RFL_CHECKED;
-void rfl_emit_release(struct rfl_emit *);
-bool rfl_emit_fits(const struct rfl_emit *, const struct rfl_schema *from);
-uint32_t rfl_emit_width(const struct rfl_emit *);
-/* Takes score (width * n_rows doubles by rfl_alloc, NaN: missing), also on failure.
- * Gives the frame and adds the rows with a missing score to *missing. */
-enum rfl_code rfl_emit_frame(struct rfl_emit *, struct rfl_frame *, double *takes_score,
-                             uint64_t version, struct rfl_frame **gives,
-                             uint64_t *missing, struct rfl_err *) RFL_CHECKED;
-
-/* ---- the control: what other threads see of a loop ---- */
-struct rfl_control {
-  pthread_mutex_t lock; /* guards everything below */
-  pthread_cond_t changed;
-  bool stop, ended;
-  int64_t stop_ns; /* when stop was asked for */
-  struct rfl_query_status status;
-  struct rfl_progress *log; /* a ring of the newest batches */
-  size_t log_n, log_cap, log_next;
-};
-void rfl_control_init(struct rfl_control *);
-void rfl_control_release(struct rfl_control *);
-enum rfl_code rfl_control_log(struct rfl_control *, struct rfl_progress *takes,
-                              struct rfl_err *) RFL_CHECKED;
-
 /* ---- the loop ---- */
 enum { RFL_PLAN_MAX = 256 }; /* batches after a checkpoint that a mark has room for */
 
@@ -81,10 +53,10 @@ struct rfl_loop {
   struct rfl_emit *emit;
 
   struct rfl_batch batch; /* being collected */
-  bool seen;              /* the source has told a border that is not settled yet, or ... */
-  enum rfl_event event;   /* ... something while a commit was tried again: this. It counts
-                             after the frames in `batch` */
-  struct rfl_batch held;  /* what the batch in work gives to the sinks */
+  bool seen;            /* the source has told a border that is not settled yet, or ... */
+  enum rfl_event event; /* ... something while a commit was tried again: this. It counts
+                           after the frames in `batch` */
+  struct rfl_batch held; /* what the batch in work gives to the sinks */
 
   uint64_t number;          /* of the batch in work, or the last one */
   struct rfl_cursor cursor; /* everything up to here was taken */

@@ -10,6 +10,7 @@
 struct rfl_query {
   pid_t pid; /* whose thread it is */
   pthread_t thread;
+  bool finished; /* joined, and what it had taken is released */
   struct rfl_control control;
   struct rfl_query_spec spec; /* with copies of what it points to, all below */
   char *name, *into;
@@ -123,33 +124,10 @@ void rfl_query_status(struct rfl_query *q, struct rfl_query_status *gives) {
   pthread_mutex_unlock(&q->control.lock);
 }
 
-static enum rfl_code copy_log(const struct rfl_control *c, size_t n,
-                              struct rfl_progress *to, struct rfl_err *err) {
-  for (size_t i = 0; i < n; i++) {
-    size_t at = (c->log_next + c->log_cap - n + i) % c->log_cap;
-    to[i] = c->log[at];
-    to[i].end = (struct rfl_cursor){0};
-    RFL_TRY(rfl_cursor_copy(&c->log[at].end, &to[i].end, err));
-  }
-  return RFL_OK;
-}
-
 enum rfl_code rfl_query_progress(struct rfl_query *q, size_t n,
                                  struct rfl_progress **gives, size_t *gives_n,
                                  struct rfl_err *err) {
-  struct rfl_control *c = &q->control;
-  pthread_mutex_lock(&c->lock);
-  if (n > c->log_n) n = c->log_n;
-  struct rfl_progress *list = rfl_alloc(n, sizeof *list);
-  enum rfl_code code = list ? copy_log(c, n, list, err) : rfl_no_memory(err);
-  pthread_mutex_unlock(&c->lock);
-  if (code) {
-    rfl_progress_free(list, n);
-    return code;
-  }
-  *gives = list;
-  *gives_n = n;
-  return RFL_OK;
+  return rfl_control_read_log(&q->control, n, gives, gives_n, err);
 }
 
 void rfl_progress_free(struct rfl_progress *list, size_t n) {
@@ -165,7 +143,8 @@ void rfl_query_stop(struct rfl_query *q) {
   if (!c->ended) c->status.phase = RFL_QUERY_STOPPING;
   pthread_cond_broadcast(&c->changed);
   pthread_mutex_unlock(&c->lock);
-  if (q->spec.source->wake) q->spec.source->wake(q->spec.source);
+  bool wake = !q->finished && q->spec.source->wake;
+  if (wake) q->spec.source->wake(q->spec.source);
 }
 
 static enum rfl_code wait_for(struct rfl_query *q, bool end, int64_t until_ns) {
@@ -190,9 +169,8 @@ enum rfl_code rfl_query_ready(struct rfl_query *q, int64_t until_ns) {
 
 /* Sinks and the store before the unit that they are bound to. In a forked child the
  * thread is not there and its locks may be held for ever: nothing is touched. */
-void rfl_query_release(struct rfl_query *q) {
-  if (!q || q->pid != getpid()) return;
-  rfl_query_stop(q);
+void rfl_query_finish(struct rfl_query *q) {
+  if (q->finished || q->pid != getpid()) return;
   pthread_join(q->thread, NULL);
   struct rfl_query_spec *s = &q->spec;
   for (size_t i = 0; i < s->n_sinks; i++) s->sink[i]->release(s->sink[i]);
@@ -202,5 +180,12 @@ void rfl_query_release(struct rfl_query *q) {
   s->source->release(s->source);
   rfl_live_release(s->learn);
   rfl_live_release(s->score.live);
+  q->finished = true;
+}
+
+void rfl_query_release(struct rfl_query *q) {
+  if (!q || q->pid != getpid()) return;
+  rfl_query_stop(q);
+  rfl_query_finish(q);
   release_shell(q);
 }

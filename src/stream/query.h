@@ -111,6 +111,10 @@ void rfl_query_stop(struct rfl_query *); /* [any] asks; does not wait */
 enum rfl_code rfl_query_ready(struct rfl_query *, int64_t until_ns) RFL_CHECKED;
 /* RFL_OK: it has ended (see the status for how). RFL_EAGAIN: time is up. */
 enum rfl_code rfl_query_wait(struct rfl_query *, int64_t until_ns) RFL_CHECKED;
+/* Joins the thread and releases source, sinks and store (a checkpoint folder is free
+ * then); status and progress stay. Waits for the end. By the thread that releases the
+ * query. */
+void rfl_query_finish(struct rfl_query *);
 void rfl_query_release(struct rfl_query *); /* in a forked child: nothing */
 
 #endif

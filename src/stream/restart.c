@@ -11,7 +11,8 @@
  *
  * The planned cursors are the borders of those batches; learnt one by one in the order of
  * places and positions they give the state that scored at B, to the bit. Places that are
- * in B only (lost, or older than the checkpoint) are held still at B meanwhile.
+ * in B only (lost since, somebody else's now) are held still at B meanwhile, and are not
+ * committed again unless something of them comes.
  *
  * A place that appears in a batch, or goes at a border, makes a checkpoint due before the
  * next commit (`grew`): so a plan never spans a change of places, and no place has to be
@@ -95,18 +96,20 @@ static enum rfl_code read_upto(struct rfl_loop *l, const struct rfl_cursor *upto
 static enum rfl_code learn_upto(struct rfl_loop *l, const struct rfl_cursor *end,
                                 const struct rfl_cursor *committed, bool *border,
                                 struct rfl_err *err) {
-  struct rfl_cursor upto = {0};
-  RFL_TRY(rfl_cursor_copy(end, &upto, err));
-  enum rfl_code code = rfl_cursor_fill(&upto, committed, err);
-  bool ended = !code && rfl_cursor_equal(&upto, &l->cursor);
+  struct rfl_cursor upto = {0}, cursor = {0};
+  bool ended = rfl_cursor_equal(end, &l->cursor);
+  enum rfl_code code = rfl_cursor_copy(end, &upto, err);
+  if (!code) code = rfl_cursor_copy(end, &cursor, err);
+  if (!code) code = rfl_cursor_fill(&upto, committed, err);
   if (!code) code = read_upto(l, &upto, border, err);
   if (!code && !*border) code = rfl_process(l, ended, true, err);
+  rfl_cursor_release(&upto);
   if (code || *border) {
-    rfl_cursor_release(&upto);
+    rfl_cursor_release(&cursor);
     return code;
   }
   rfl_cursor_release(&l->cursor);
-  l->cursor = upto;
+  l->cursor = cursor;
   l->number++;
   return RFL_OK;
 }
@@ -117,11 +120,30 @@ static void note_counts(struct rfl_loop *l, const struct rfl_count *from) {
   l->before_run.unseen += now->unseen - from->unseen;
 }
 
+static enum rfl_code start_filled(struct rfl_loop *l, const struct rfl_cursor *committed,
+                                  struct rfl_err *err) {
+  struct rfl_cursor from = {0};
+  RFL_TRY(rfl_cursor_copy(&l->cursor, &from, err));
+  enum rfl_code code = rfl_cursor_fill(&from, committed, err);
+  if (!code) code = start(l, &from, err);
+  rfl_cursor_release(&from);
+  return code;
+}
+
+/* Whether the commit says of every place of this query what the plan says. */
+static bool agrees(const struct rfl_loop *l, const struct rfl_cursor *committed) {
+  for (size_t i = 0; i < l->cursor.n; i++) {
+    const struct rfl_place *p = &l->cursor.place[i];
+    const struct rfl_place *c = rfl_cursor_find(committed, p->stream, p->shard);
+    if (!c || c->next != p->next) return false;
+  }
+  return true;
+}
+
 static enum rfl_code learn_plan(struct rfl_loop *l, const struct rfl_cursor *committed,
                                 const struct rfl_mark *mark, bool *border,
                                 struct rfl_err *err) {
-  RFL_TRY(rfl_cursor_fill(&l->cursor, committed, err));
-  RFL_TRY(start(l, &l->cursor, err));
+  RFL_TRY(start_filled(l, committed, err));
   struct rfl_count from = {0};
   if (l->learn_ws) from = *rfl_workspace_count(l->learn_ws);
   *border = false;
@@ -129,7 +151,7 @@ static enum rfl_code learn_plan(struct rfl_loop *l, const struct rfl_cursor *com
     RFL_TRY(learn_upto(l, &mark->plan[i], committed, border, err));
   if (l->learn_ws) note_counts(l, &from);
   if (*border) return RFL_OK;
-  if (l->number == mark->batch && rfl_cursor_equal(&l->cursor, committed)) return RFL_OK;
+  if (l->number == mark->batch && agrees(l, committed)) return RFL_OK;
   return rfl_fail(err, RFL_EDATA,
                   "The committed positions are not those of the last batch of this "
                   "query (was the group reset?): its model cannot be continued from "

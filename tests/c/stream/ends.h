@@ -55,9 +55,10 @@ struct event { /* of the script */
     int place;
     int64_t first, next;
   } piece[2];
-  bool gone;    /* BORDER */
-  int takes[2]; /* BORDER: places lost and gained again; -1: none */
-  int gains;    /* BORDER: a place that appears, -1: none */
+  bool gone;     /* BORDER */
+  int takes[2];  /* BORDER: places lost and gained again; -1: none */
+  bool for_good; /* BORDER: they are not gained again */
+  int gains;     /* BORDER: a place that appears, -1: none */
 };
 
 struct seen { /* a row that a sink shows */
@@ -76,6 +77,7 @@ struct commit { /* the last one */
   uint64_t batch;
   char checkpoint[64];
   int64_t at[PLACES];
+  int64_t asked[PLACES]; /* what the call said, without what was committed before */
   size_t n_plan;
   int64_t plan[MOST_PLAN][PLACES];
 };

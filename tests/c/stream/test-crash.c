@@ -421,6 +421,40 @@ TEST(a_batch_is_learnt_by_place_and_position_and_scored_before_it_is_learnt) {
   rfl_recipe_release(recipe);
 }
 
+/* ---- places that go for good ---- */
+
+TEST(a_place_that_went_for_good_is_not_committed_any_more) {
+  static const struct event script[] = {
+      TWO(1, 10, 14, 0, 0, 5),
+      {.what = RFL_IDLE},
+      {.what = RFL_BORDER, .takes = {1, -1}, .for_good = true, .gains = -1},
+      ONE(0, 5, 9),
+      {.what = RFL_END}};
+  static const struct event longer[] = {
+      TWO(1, 10, 14, 0, 0, 5), ONE(0, 5, 9), ONE(0, 9, 13), {.what = RFL_END}};
+  struct setting s = {"for good", script, sizeof script / sizeof *script, true, false,
+                      false,      RARELY};
+  static struct world w;
+  static struct image image;
+  struct rfl_query_status status;
+  struct rfl_err err = {0};
+  CHECK_OK(tiny_recipe(&recipe, &err), &err);
+  open_world(&w, &s);
+  CHECK_OK(run_process(&s, &w, &image, &status, &err), &err);
+  CHECK_STR(w.wrong, "");
+  CHECK_EQ(w.commit.asked[0], 9);
+  CHECK_EQ(w.commit.asked[1], -1);
+  CHECK_EQ(w.commit.at[1], 14); /* where it was left: for whoever has it now */
+  w.commit.at[1] = 20;
+  w.script = longer;
+  w.n_script = sizeof longer / sizeof *longer;
+  CHECK_OK(run_process(&s, &w, &image, &status, &err), &err); /* nor after a restart */
+  CHECK_EQ(w.commit.at[0], 13);
+  CHECK_EQ(w.commit.at[1], 20);
+  world_release(&w);
+  rfl_recipe_release(recipe);
+}
+
 /* ---- zombies ---- */
 
 static const struct setting *zombie_setting;
@@ -471,6 +505,13 @@ TEST(a_process_that_wakes_up_after_another_took_over_shows_nothing_more) {
   rfl_recipe_release(recipe);
 }
 
+/* A sweep makes millions of short-lived objects: AddressSanitizer need not remember long
+ * who made each, which takes half of its time. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void) {
+  return "malloc_context_size=3:quarantine_size_mb=4";
+}
+
 int main(void) {
   harness_cpu();
   fill_blas();
@@ -480,6 +521,7 @@ int main(void) {
   RUN(with_a_store_bound_to_the_unit_whatever_two_calls_fail);
   RUN(with_a_unit_in_a_longer_run_whatever_call_fails);
   RUN(without_a_unit_nothing_is_lost_and_only_unsaved_rows_are_put_again);
+  RUN(a_place_that_went_for_good_is_not_committed_any_more);
   RUN(a_process_that_wakes_up_after_another_took_over_shows_nothing_more);
   RUN(the_glm_comes_to_the_same_bits_whatever_call_fails);
   return harness_end();
