@@ -280,3 +280,32 @@ test_that("nothing is left alive in C after fits, predictions and errors", {
   gc()
   expect_equal(.Call(c_mem_live), before)
 })
+
+test_that("a fit, a prediction and an update survive every failed allocation", {
+  d <- mixed_rows(60, seed = 17)
+  m <- stream_glm(click ~ x + a, d, binomial, control = list(threads = 1))
+  live <- live_model(m)
+  update(live, d) # makes the memory in which rows wait for a full block
+  verbs <- list(
+    \() stream_glm(click ~ x + a, d, binomial, control = list(threads = 1)),
+    \() predict(m, d, se.fit = TRUE), \() update(m, d), \() vcov(m),
+    \() model.matrix(m, d), \() live_model(m), \() update(live, d), \() current_model(live)
+  )
+  for (verb in verbs) {
+    gc()
+    before <- .Call(c_mem_live)
+    failures <- 0
+    repeat {
+      .Call(c_mem_fail_after, failures)
+      caught <- tryCatch(verb(), riffle_error = identity)
+      .Call(c_mem_fail_after, -1)
+      if (!inherits(caught, "riffle_error_nomem")) break
+      failures <- failures + 1
+    }
+    expect_false(inherits(caught, "riffle_error"))
+    expect_gt(failures, 5)
+    rm(caught)
+    gc()
+    expect_equal(.Call(c_mem_live), before)
+  }
+})
