@@ -135,50 +135,61 @@ static inline const char *find_quote(const char *p) {
 #endif
     if (RFL_LIKELY(m.quote != 0)) {
       uint32_t before = (m.quote & -m.quote) - 1;
-      return m.odd & before ? NULL : p + rfl_json_lowest(m.quote);
+      if (RFL_UNLIKELY(m.odd != 0) && m.odd & before) return NULL;
+      return p + rfl_json_lowest(m.quote);
     }
     if (RFL_UNLIKELY(m.odd != 0)) return NULL;
   }
 }
 
+/* Each of these leaves what is not as usual to rfl_json_value(). */
+
 static inline const char *take_text(struct rfl_json_decoder *d,
                                     const struct rfl_json_key *k, const char *p) {
   const char *quote = *p == '"' ? find_quote(p + 1) : NULL;
-  if (RFL_UNLIKELY(!quote)) return NULL;
-  size_t n = (size_t)(quote - p - 1);
-  d->code = k->kind == RFL_FACTOR
-                ? rfl_row_factor(d->to, (size_t)k->column, p + 1, n, d->err)
-                : rfl_row_text(d->to, (size_t)k->column, p + 1, n, d->err);
-  return quote + 1;
+  if (RFL_UNLIKELY(!quote)) return rfl_json_value(d, k, p);
+  d->code =
+      rfl_row_text(d->to, (size_t)k->column, p + 1, (size_t)(quote - p - 1), d->err);
+  return RFL_LIKELY(!d->code) ? quote + 1 : NULL;
 }
 
-static inline const char *take_value(struct rfl_json_decoder *d,
+static inline const char *take_level(struct rfl_json_decoder *d,
                                      const struct rfl_json_key *k, const char *p) {
-  const char *end = NULL;
-  int64_t whole;
-  double real;
-  switch (k->kind) {
-    case RFL_INTEGER:
-      end = read_integer(p, &whole);
-      if (RFL_UNLIKELY(!end || whole > INT32_MAX || whole < -INT32_MAX)) break;
-      rfl_row_int(d->to, (size_t)k->column, (int32_t)whole);
-      return end;
-    case RFL_INTEGER64:
-      if (RFL_UNLIKELY(!(end = read_integer(p, &whole)))) break;
-      rfl_row_long(d->to, (size_t)k->column, whole);
-      return end;
-    case RFL_DOUBLE:
-      if (RFL_UNLIKELY(!(end = read_double(p, &real)))) break;
-      rfl_row_double(d->to, (size_t)k->column, real);
-      return end;
-    case RFL_STRING:
-    case RFL_FACTOR:
-      if (RFL_UNLIKELY(!(end = take_text(d, k, p)))) break;
-      return RFL_LIKELY(!d->code) ? end : NULL;
-    default:
-      break;
-  }
-  return rfl_json_value(d, k, p);
+  const char *quote = *p == '"' ? find_quote(p + 1) : NULL;
+  if (RFL_UNLIKELY(!quote)) return rfl_json_value(d, k, p);
+  enum rfl_code code =
+      rfl_row_factor(d->to, (size_t)k->column, p + 1, (size_t)(quote - p - 1), d->err);
+  if (RFL_LIKELY(!code)) return quote + 1;
+  d->code = code;
+  return NULL;
+}
+
+static inline const char *take_integer(struct rfl_json_decoder *d,
+                                       const struct rfl_json_key *k, const char *p) {
+  int64_t x;
+  const char *end = read_integer(p, &x);
+  if (RFL_UNLIKELY(!end || x > INT32_MAX || x < -INT32_MAX))
+    return rfl_json_value(d, k, p);
+  rfl_row_int(d->to, (size_t)k->column, (int32_t)x);
+  return end;
+}
+
+static inline const char *take_integer64(struct rfl_json_decoder *d,
+                                         const struct rfl_json_key *k, const char *p) {
+  int64_t x;
+  const char *end = read_integer(p, &x);
+  if (RFL_UNLIKELY(!end)) return rfl_json_value(d, k, p);
+  rfl_row_long(d->to, (size_t)k->column, x);
+  return end;
+}
+
+static inline const char *take_double(struct rfl_json_decoder *d,
+                                      const struct rfl_json_key *k, const char *p) {
+  double x;
+  const char *end = read_double(p, &x);
+  if (RFL_UNLIKELY(!end)) return rfl_json_value(d, k, p);
+  rfl_row_double(d->to, (size_t)k->column, x);
+  return end;
 }
 
 /* ---- members ---- */
@@ -191,7 +202,7 @@ static bool key_is_at(const struct rfl_json_decoder *d, const struct rfl_json_ke
 }
 
 /* The member at `p`, which is not the predicted one as it stands. Gives where its value
- * begins, and moves the prediction behind it; *k is NULL when it is not expected. */
+ * begins, and moves the prediction behind it. */
 static const char *find_key(struct rfl_json_decoder *d, struct rfl_json_object *of,
                             struct rfl_json_key ***link, struct rfl_json_key **k,
                             const char *p) {
@@ -209,10 +220,11 @@ static const char *find_key(struct rfl_json_decoder *d, struct rfl_json_object *
   bool escaped;
   if (!rfl_json_name(&s, &name, &n, &escaped)) return rfl_json_fault(d, -1, s.at, s.why);
   if (escaped) n = rfl_json_unescape(d->text + (name - d->text), name, n);
-  *k = rfl_json_plan_find(&d->plan, of, name, n);
-  if (*k && (*k)->of == of) {
-    **link = *k;
-    *link = &(*k)->next;
+  struct rfl_json_key *found = rfl_json_plan_find(&d->plan, of, name, n);
+  *k = found ? found : &d->plan.stranger;
+  if (found && found->of == of) {
+    **link = found;
+    *link = &found->next;
   }
   return s.at;
 }
@@ -245,8 +257,8 @@ static const char *enter(struct rfl_json_decoder *d, struct rfl_json_object **ob
   return p;
 }
 
-static const char *skip_unknown(struct rfl_json_decoder *d,
-                                const struct rfl_json_object *of, const char *p) {
+static const char *skip_stranger(struct rfl_json_decoder *d,
+                                 const struct rfl_json_object *of, const char *p) {
   struct rfl_json_scan s = {.at = p, .end = d->end};
   if (!rfl_json_skip(&s, of->depth)) return rfl_json_fault(d, -1, s.at, s.why);
   return s.at;
@@ -282,15 +294,33 @@ static const char *take_members(struct rfl_json_decoder *d, const char *p) {
       return NULL;
     }
     if (RFL_UNLIKELY((unsigned char)*p <= ' ')) p = skip_space(p);
-    if (RFL_UNLIKELY(!k)) {
-      p = skip_unknown(d, object, p);
-    } else if (RFL_UNLIKELY(k->kind == RFL_JSON_OBJECT)) {
-      around = object;
-      p = enter(d, &object, k, p);
-      if (object != around) link = &object->first;
-      if (object != around) continue;
-    } else {
-      p = take_value(d, k, p);
+    switch (k->kind) {
+      case RFL_INTEGER:
+        p = take_integer(d, k, p);
+        break;
+      case RFL_INTEGER64:
+        p = take_integer64(d, k, p);
+        break;
+      case RFL_DOUBLE:
+        p = take_double(d, k, p);
+        break;
+      case RFL_STRING:
+        p = take_text(d, k, p);
+        break;
+      case RFL_FACTOR:
+        p = take_level(d, k, p);
+        break;
+      case RFL_JSON_OBJECT:
+        around = object;
+        p = enter(d, &object, k, p);
+        if (object == around) break;
+        link = &object->first;
+        continue;
+      case RFL_JSON_STRANGER:
+        p = skip_stranger(d, object, p);
+        break;
+      default:
+        p = rfl_json_value(d, k, p);
     }
     if (RFL_UNLIKELY(!p)) return NULL;
     if (RFL_LIKELY(*p == ',')) {

@@ -139,7 +139,7 @@ static enum rfl_code add_columns(struct rfl_json_plan *plan,
 enum rfl_code rfl_json_plan_make(const struct rfl_schema *schema, const size_t *columns,
                                  size_t n, struct rfl_json_plan *gives,
                                  struct rfl_err *err) {
-  struct rfl_json_plan plan = {.n_objects = 1};
+  struct rfl_json_plan plan = {.n_objects = 1, .stranger.kind = RFL_JSON_STRANGER};
   size_t keys = count_segments(schema), slots = 4;
   while (slots < 2 * keys + 2) slots *= 2;
   plan.mask = slots - 1;

@@ -12,14 +12,17 @@
 #include "decode/json_swar.h"
 #include "frame/schema.h"
 
-enum { RFL_JSON_OBJECT = RFL_N_TYPES }; /* a key's kind: a type, or this */
+enum { /* a key's kind: a type, or one of these */
+       RFL_JSON_OBJECT = RFL_N_TYPES,
+       RFL_JSON_STRANGER /* stands for every member that is not expected */
+};
 
 struct rfl_json_object;
 struct rfl_json_key {
   uint64_t word0, mask0; /* "name":  when that is at most 16 bytes */
   uint64_t word1, mask1;
   uint32_t size;        /* of all of it */
-  uint8_t kind;         /* enum rfl_type or RFL_JSON_OBJECT */
+  uint8_t kind;         /* enum rfl_type, or see above */
   bool longer, escaped; /* than 16 bytes; JSON writes it with escapes: not by words */
   int8_t to_us;         /* timestamp: 10^to_us microseconds are one unit */
   int32_t column;       /* object: the first column inside */
@@ -40,6 +43,7 @@ struct rfl_json_plan {
   size_t n_keys, n_objects;
   struct rfl_json_key **slot; /* open addressing, by object and name; half empty */
   uint64_t mask;
+  struct rfl_json_key stranger; /* on no ring; its kind is all that it has */
 };
 
 static inline bool rfl_json_key_matches(const struct rfl_json_key *k, const char *p) {
