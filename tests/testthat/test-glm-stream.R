@@ -48,7 +48,8 @@ test_that("`.` leaves metadata out, and what a stream cannot do is told by name"
   d <- mixed_rows(50, seed = 73)
   w <- topic_of_rows(d)
   m <- quietly(stream_glm(y ~ . - a - f, w$stream()))
-  expect_identical(attr(terms(m), "term.labels"), c("x", "z", "k", "flag", "w", "o", "click", "count"))
+  labels <- c("x", "z", "k", "flag", "w", "o", "click", "count")
+  expect_identical(attr(terms(m), "term.labels"), labels)
   outside <- 3
   s <- w$stream()
   expect_snapshot(error = TRUE, {
