@@ -22,7 +22,10 @@
 #include "num/gather.h"
 #include "stream/fit.h"
 
-enum { FORMAT = 1 };
+enum {
+  FORMAT = 1,
+  MOST_ROWS = 1 << 22 /* of a block: what a damaged checkpoint may make us allocate */
+};
 
 struct rfl_live {
   int32_t refs; /* atomic */
@@ -55,8 +58,9 @@ static void init_locks(struct rfl_live *live) {
 
 static enum rfl_code check_new(const struct rfl_learner *learner, uint32_t block,
                                double keep, struct rfl_err *err) {
-  if (block == 0)
-    return rfl_fail(err, RFL_EARGUMENT, "A learning block needs at least one row.");
+  if (block < 1 || block > MOST_ROWS)
+    return rfl_fail(err, RFL_EARGUMENT, "A learning block has 1 to %d rows, not %u.",
+                    MOST_ROWS, block);
   if (!(keep > 0 && keep <= 1))
     return rfl_fail(err, RFL_EARGUMENT,
                     "The forgetting factor must lie in (0, 1], not %g.", keep);
@@ -445,7 +449,8 @@ static enum rfl_code read_head(const struct rfl_live *live, struct rfl_reader *i
   gives->learnt = rfl_read_u64(in);
   gives->block = rfl_read_u32(in);
   gives->keep = rfl_read_double(in);
-  if (in->bad || !gives->block || !(gives->keep > 0 && gives->keep <= 1))
+  if (in->bad || !gives->block || gives->block > MOST_ROWS ||
+      !(gives->keep > 0 && gives->keep <= 1))
     return rfl_fail(err, RFL_EDATA, "The model in the checkpoint is damaged.");
   return RFL_OK;
 }

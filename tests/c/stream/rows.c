@@ -27,7 +27,7 @@ enum rfl_code rows_builder(struct rfl_builder **gives, struct rfl_err *err) {
   RFL_TRY(rows_schema(&schema, err));
   enum rfl_code code = rfl_builder_new(schema, &b, err);
   rfl_schema_release(schema);
-  if (!code) code = rfl_builder_name_place(b, 0, "rows", 0, err);
+  if (!code) code = rfl_builder_name_place(b, 0, "clicks", 0, err);
   if (code)
     rfl_builder_release(b);
   else
