@@ -138,13 +138,22 @@ static enum rfl_code stage(struct ends *e, int k, uint64_t batch,
   return RFL_OK;
 }
 
-/* Now everybody sees it. Without a unit nothing that a save covers may come again. */
+static bool shown(const struct world *w, int k, const struct seen *row) {
+  for (size_t i = 0; i < w->rows[k]; i++)
+    if (w->row[k][i].place == row->place && w->row[k][i].position == row->position)
+      return true;
+  return false;
+}
+
+/* Now everybody sees it. Without a unit rows may come again, but none that a save covers.
+ */
 static void show(struct ends *e, int k) {
   struct world *w = e->world;
   for (size_t i = 0; i < e->n_staged[k]; i++) {
     const struct seen *row = &e->staged[k][i];
-    if (!w->unit && w->n_saved && row->position < w->saved[w->n_saved - 1].at[row->place])
-      ends_wrong(w, "a row that was saved is put again");
+    bool saved =
+        !w->unit && w->n_saved && row->position < w->saved[w->n_saved - 1].at[row->place];
+    if (saved && shown(w, k, row)) ends_wrong(w, "a row that was saved is put again");
     if (w->rows[k] < MOST_ROWS)
       w->row[k][w->rows[k]++] = *row;
     else

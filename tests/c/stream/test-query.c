@@ -1,180 +1,14 @@
-/* The query on its thread: what it tells, how it stops, what is refused. Its source makes
- * rows as long as it is asked; sinks and store are in memory. */
-#include <stdio.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
+/* The query on its thread: what it does and tells, what the sinks get, what is refused.
+ */
 #include "../harness.h"
 #include "base/clock.h"
-#include "base/thread.h"
-#include "ends.h"
+#include "kit.h"
 #include "openblas.h"
 #include "rows.h"
 #include "stream/control.h"
-#include "stream/memory_sink.h"
-#include "stream/query.h"
 #include "tiny.h"
 
-/* ---- a source that makes rows ---- */
-
-struct maker {
-  struct rfl_source base;
-  struct rfl_builder *builder;
-  int64_t at, end;     /* positions; end: where it ends */
-  uint32_t frame;      /* rows of a frame */
-  uint32_t idle_every; /* positions between pauses, 0: none */
-  int64_t pause_until;
-  bool idle;
-  pthread_mutex_t lock;
-  pthread_cond_t woken;
-  bool wake; /* under lock */
-};
-
-static struct maker *of(struct rfl_source *s) { return (struct maker *)(void *)s; }
-
-static enum rfl_code maker_start(struct rfl_source *s, const struct rfl_cursor *from,
-                                 struct rfl_err *err) {
-  (void)err;
-  const struct rfl_place *p = from ? rfl_cursor_find(from, "clicks", 0) : NULL;
-  of(s)->at = p ? p->next : 0;
-  return RFL_OK;
-}
-
-static void wait_idle(struct maker *m, int64_t until_ns) {
-  pthread_mutex_lock(&m->lock);
-  while (!m->wake && rfl_cond_wait_until(&m->woken, &m->lock, until_ns)) {
-  }
-  m->wake = false;
-  pthread_mutex_unlock(&m->lock);
-}
-
-/* An endless one (end < 0) idles once it has given -end rows. */
-static enum rfl_code maker_next(struct rfl_source *s, const struct rfl_want *want,
-                                enum rfl_event *event, struct rfl_frame **gives,
-                                struct rfl_err *err) {
-  struct maker *m = of(s);
-  int64_t end = m->end < 0 ? -m->end : m->end;
-  uint32_t n = m->frame;
-  if (n > want->max_rows) n = want->max_rows;
-  if (n > end - m->at) n = (uint32_t)(end - m->at);
-  bool pause = m->idle_every && m->at % m->idle_every == 0 && !m->idle;
-  if ((!n && m->end < 0) || pause) {
-    m->idle = true;
-    *event = RFL_IDLE;
-    if (!pause) wait_idle(m, want->until_ns);
-    return RFL_OK;
-  }
-  m->idle = false;
-  *event = n ? RFL_ROWS : RFL_END;
-  if (!n) return RFL_OK;
-  RFL_TRY(rows_frame(m->builder, m->at, n, gives, err));
-  m->at += n;
-  return RFL_OK;
-}
-
-static void maker_wake(struct rfl_source *s) {
-  pthread_mutex_lock(&of(s)->lock);
-  of(s)->wake = true;
-  pthread_cond_signal(&of(s)->woken);
-  pthread_mutex_unlock(&of(s)->lock);
-}
-
-static void maker_release(struct rfl_source *s) {
-  if (!s) return;
-  rfl_builder_release(of(s)->builder);
-  pthread_cond_destroy(&of(s)->woken);
-  pthread_mutex_destroy(&of(s)->lock);
-  rfl_free(s);
-}
-
-static enum rfl_code new_maker(int64_t end, uint32_t frame, struct rfl_source **gives,
-                               struct rfl_err *err) {
-  struct maker *m = rfl_alloc(1, sizeof *m);
-  if (!m) return rfl_no_memory(err);
-  m->base = (struct rfl_source){.start = maker_start,
-                                .next = maker_next,
-                                .wake = maker_wake,
-                                .release = maker_release};
-  m->end = end;
-  m->frame = frame;
-  m->idle_every = frame;
-  m->idle = true;
-  pthread_mutex_init(&m->lock, NULL);
-  rfl_cond_init(&m->woken);
-  enum rfl_code code = rows_builder(&m->builder, err);
-  if (code)
-    maker_release(&m->base);
-  else
-    *gives = &m->base;
-  return code;
-}
-
-/* ---- what a test has in its hands ---- */
-
-struct kit {
-  struct rfl_recipe *recipe;
-  struct rfl_live *live;
-  struct rfl_memory_sink *memory;
-  struct rfl_sink *sink;
-  struct rfl_source *source;
-  struct world world; /* for its store */
-  struct ends ends;
-  struct rfl_query_spec spec;
-};
-
 static struct kit kit; /* large */
-
-static enum rfl_code new_live(struct kit *k, struct rfl_err *err) {
-  struct tiny_options once = {.passes = 1};
-  struct rfl_state *state = NULL;
-  RFL_TRY(rfl_tiny.open(&once.base, rfl_recipe_layout(k->recipe), &state, err));
-  enum rfl_code code =
-      rfl_live_new(&rfl_tiny, state, k->recipe, "ctr", 50, 1, &k->live, err);
-  if (code) rfl_tiny.release(state);
-  return code;
-}
-
-static void kit_release(struct kit *k) {
-  if (k->sink) k->sink->release(k->sink);
-  if (k->source) k->source->release(k->source);
-  rfl_memory_sink_release(k->memory);
-  rfl_live_release(k->live);
-  rfl_recipe_release(k->recipe);
-  ends_close(&k->ends);
-  world_release(&k->world);
-}
-
-static void no_release(struct rfl_store *s) { (void)s; }
-
-static const struct event no_script[] = {{.what = RFL_END}};
-static const char *const keep_id[] = {"id"};
-
-static enum rfl_code kit_new(struct kit *k, int64_t end, uint32_t frame,
-                             struct rfl_err *err) {
-  memset(k, 0, sizeof *k);
-  world_new(&k->world, no_script, 1, false);
-  enum rfl_code code = ends_open(&k->ends, &k->world, err);
-  k->ends.store.release = no_release;
-  if (!code) code = tiny_recipe(&k->recipe, err);
-  if (!code) code = new_live(k, err);
-  if (!code) code = rfl_memory_sink_new(1000000, &k->memory, err);
-  if (!code) code = rfl_memory_sink_end(k->memory, &k->sink, err);
-  if (!code) code = new_maker(end, frame, &k->source, err);
-  k->spec = (struct rfl_query_spec){.name = "clicks",
-                                    .source = k->source,
-                                    .score = {.live = k->live},
-                                    .learn = k->live,
-                                    .learn_unseen = RFL_UNSEEN_REFERENCE,
-                                    .keep = keep_id,
-                                    .n_keep = 1,
-                                    .sink = &k->sink,
-                                    .n_sinks = 1,
-                                    .max_batch = 1000,
-                                    .save_every_ns = 3600 * (int64_t)RFL_SECOND,
-                                    .drain_ns = 5 * (int64_t)RFL_SECOND};
-  if (code) kit_release(k);
-  return code;
-}
 
 /* Starts it: source and sink are the query's from then on. */
 static struct rfl_query *start(struct kit *k) {
@@ -184,14 +18,6 @@ static struct rfl_query *start(struct kit *k) {
   k->sink = NULL;
   k->source = NULL;
   return q;
-}
-
-static int64_t in_ms(int64_t ms) { return rfl_now_ns() + ms * RFL_MS; }
-
-static uint64_t usable(int64_t n) {
-  uint64_t m = 0;
-  for (int64_t i = 0; i < n; i++) m += row_has_x(i) && row_has_y(i);
-  return m;
 }
 
 /* Every id of the sink's frames, in order, from `from` on. */
@@ -382,129 +208,6 @@ TEST(without_scoring_the_sinks_get_the_frames_as_they_are) {
   kit_release(&kit);
 }
 
-/* ---- stopping ---- */
-
-TEST(an_idle_query_stops_at_once_and_goes_on_where_it_was_without_learning_twice) {
-  struct rfl_err err = {0};
-  struct rfl_query_status status;
-  CHECK_OK(kit_new(&kit, -730, 100, &err), &err);
-  kit.spec.store = &kit.ends.store;
-  struct rfl_query *q = start(&kit);
-  int64_t deadline = in_ms(10000);
-  do {
-    rfl_query_status(q, &status);
-  } while (status.rows < 730 && rfl_now_ns() < deadline);
-  int64_t from = rfl_now_ns();
-  rfl_query_stop(q);
-  CHECK_EQ(rfl_query_wait(q, in_ms(10000)), RFL_OK);
-  CHECK(rfl_now_ns() - from < 2 * (int64_t)RFL_SECOND); /* not its drain time */
-  rfl_query_status(q, &status);
-  CHECK_EQ(status.phase, RFL_QUERY_STOPPED);
-  CHECK_EQ(status.saves, 2); /* the first batch's, and the last */
-  rfl_query_release(q);
-  /* Again, in a new process: a new model gets the state. */
-  rfl_live_release(kit.live);
-  CHECK_OK(new_live(&kit, &err), &err);
-  CHECK_OK(rfl_memory_sink_end(kit.memory, &kit.sink, &err), &err);
-  CHECK_OK(new_maker(1500, 100, &kit.source, &err), &err);
-  kit.spec.source = kit.source;
-  kit.spec.learn = kit.spec.score.live = kit.live;
-  q = start(&kit);
-  CHECK_EQ(rfl_query_wait(q, in_ms(10000)), RFL_OK);
-  rfl_query_status(q, &status);
-  CHECK_EQ(status.phase, RFL_QUERY_DONE);
-  CHECK(status.resumed);
-  CHECK_EQ(status.rows, 770);
-  check_ids(kit.memory, 0, 1500);
-  CHECK_EQ(rfl_live_learnt(kit.live) + rfl_live_pending(kit.live), usable(1500));
-  CHECK_EQ(status.learnt, rfl_live_learnt(kit.live) - usable(730) / 50 * 50);
-  rfl_query_release(q);
-  kit_release(&kit);
-}
-
-static enum rfl_code never(struct rfl_sink *s, int64_t until_ns, struct rfl_tally *failed,
-                           struct rfl_err *err) {
-  (void)s;
-  (void)failed;
-  while (rfl_now_ns() < until_ns) usleep(1000);
-  return rfl_fail(err, RFL_EAGAIN, "Not yet.");
-}
-
-TEST(stop_gives_up_a_sink_that_never_answers_within_the_drain_time) {
-  struct rfl_err err = {0};
-  struct rfl_query_status status;
-  CHECK_OK(kit_new(&kit, 100, 100, &err), &err);
-  kit.sink->flush = never;
-  kit.spec.drain_ns = 200 * (int64_t)RFL_MS;
-  struct rfl_query *q = start(&kit);
-  CHECK_EQ(rfl_query_wait(q, in_ms(150)), RFL_EAGAIN);
-  int64_t from = rfl_now_ns();
-  rfl_query_stop(q);
-  CHECK_EQ(rfl_query_wait(q, in_ms(10000)), RFL_OK);
-  int64_t took = rfl_now_ns() - from;
-  CHECK(took >= 150 * (int64_t)RFL_MS && took < 3 * (int64_t)RFL_SECOND);
-  rfl_query_status(q, &status);
-  CHECK_EQ(status.phase, RFL_QUERY_FAILED);
-  CHECK_EQ(status.error.code, RFL_ETIMEOUT);
-  CHECK(strstr(status.error.message, "read again") != NULL);
-  rfl_query_release(q);
-  kit_release(&kit);
-}
-
-static enum rfl_code never_load(struct rfl_store *s, const char *name,
-                                struct rfl_cursor *c, struct rfl_part **p, size_t *n,
-                                struct rfl_err *err) {
-  (void)s, (void)name, (void)c, (void)p, (void)n;
-  return rfl_fail(err, RFL_EAGAIN, "Not yet.");
-}
-
-TEST(a_query_that_has_not_begun_can_be_stopped) {
-  struct rfl_err err = {0};
-  struct rfl_query_status status;
-  CHECK_OK(kit_new(&kit, 100, 100, &err), &err);
-  kit.spec.store = &kit.ends.store;
-  kit.ends.store.load = never_load;
-  kit.spec.drain_ns = 50 * (int64_t)RFL_MS;
-  struct rfl_query *q = start(&kit);
-  CHECK_EQ(rfl_query_ready(q, in_ms(50)), RFL_EAGAIN);
-  rfl_query_stop(q);
-  CHECK_EQ(rfl_query_wait(q, in_ms(10000)), RFL_OK);
-  rfl_query_status(q, &status);
-  CHECK_EQ(status.phase, RFL_QUERY_STOPPED);
-  CHECK_EQ(status.rows, 0);
-  rfl_query_release(q);
-  kit_release(&kit);
-}
-
-TEST(a_paced_query_keeps_its_pace) {
-  struct rfl_err err = {0};
-  struct rfl_query_status status;
-  CHECK_OK(kit_new(&kit, 600, 600, &err), &err);
-  kit.spec.pace = 1000;
-  int64_t from = rfl_now_ns();
-  struct rfl_query *q = start(&kit);
-  CHECK_EQ(rfl_query_wait(q, in_ms(20000)), RFL_OK);
-  double took = (double)(rfl_now_ns() - from) / RFL_SECOND;
-  CHECK(took > 0.3); /* 600 rows at 1,000 a second, less the share it may run ahead */
-  rfl_query_status(q, &status);
-  CHECK_EQ(status.rows, 600);
-  CHECK(status.batches >= 5); /* smooth: about a tenth of a second each */
-  rfl_query_release(q);
-  kit_release(&kit);
-}
-
-TEST(a_paced_query_stops_at_once) {
-  struct rfl_err err = {0};
-  CHECK_OK(kit_new(&kit, 100000, 1000, &err), &err);
-  kit.spec.pace = 10;
-  struct rfl_query *q = start(&kit);
-  CHECK_EQ(rfl_query_ready(q, in_ms(10000)), RFL_OK);
-  int64_t from = rfl_now_ns();
-  rfl_query_release(q);
-  CHECK(rfl_now_ns() - from < 2 * (int64_t)RFL_SECOND);
-  kit_release(&kit);
-}
-
 /* ---- errors ---- */
 
 static enum rfl_code full(struct rfl_sink *s, uint64_t batch, struct rfl_frame *f,
@@ -553,7 +256,7 @@ TEST(a_model_that_learnt_something_else_is_not_overwritten_by_a_checkpoint) {
   kit.spec.store = &kit.ends.store;
   CHECK_OK(rfl_query_run(&kit.spec, &status, &err), &err);
   /* The model is what the checkpoint holds: that is no conflict. */
-  of(kit.source)->end = 400;
+  maker_of(kit.source)->end = 400;
   CHECK_OK(rfl_query_run(&kit.spec, &status, &err), &err);
   CHECK(status.resumed);
   CHECK_EQ(status.rows, 170);
@@ -653,124 +356,11 @@ TEST(steps_filter_before_scoring_and_their_state_is_part_of_the_checkpoint) {
   CHECK_EQ(rfl_memory_sink_seen(kit.memory), 400); /* 200..299 were dropped */
   CHECK_EQ(status.learnt + status.pending, usable(200) + usable(500) - usable(300));
   step = &second.base;
-  of(kit.source)->end = 700;
+  maker_of(kit.source)->end = 700;
   CHECK_OK(rfl_query_run(&kit.spec, &status, &err), &err);
   CHECK_EQ(second.seen, 700);
   CHECK_EQ(rfl_memory_sink_seen(kit.memory), 500); /* 500..599 too */
   kit_release(&kit);
-}
-
-/* ---- threads and processes ---- */
-
-struct watcher {
-  struct rfl_query *q;
-  struct rfl_live *live;
-  struct rfl_memory_sink *memory;
-  bool *stop; /* atomic */
-  uint64_t rows;
-  bool fell_back;
-};
-
-static void *watch(void *arg) {
-  struct watcher *w = arg;
-  while (!__atomic_load_n(w->stop, __ATOMIC_RELAXED)) {
-    struct rfl_query_status status;
-    struct rfl_progress *p = NULL;
-    struct rfl_state *state = NULL;
-    struct rfl_frame **frame = NULL;
-    struct rfl_err err;
-    uint64_t version;
-    size_t n = 0;
-    rfl_query_status(w->q, &status);
-    if (status.rows < w->rows) w->fell_back = true;
-    w->rows = status.rows;
-    if (!rfl_query_progress(w->q, 50, &p, &n, &err)) rfl_progress_free(p, n);
-    if (!rfl_live_copy(w->live, &state, &version, &err)) rfl_tiny.release(state);
-    if (!rfl_memory_sink_take(w->memory, &frame, &n, &err)) {
-      for (size_t i = 0; i < n; i++) rfl_frame_release(frame[i]);
-      rfl_free(frame);
-    }
-    (void)!rfl_query_wait(w->q, 0);
-  }
-  return NULL;
-}
-
-TEST(a_running_query_may_be_watched_scored_with_and_stopped_from_any_thread) {
-  enum { WATCHERS = 2 };
-  struct rfl_err err = {0};
-  bool stop = false;
-  pthread_t thread[WATCHERS];
-  struct watcher watcher[WATCHERS];
-  CHECK_OK(kit_new(&kit, -20000, 100, &err), &err);
-  struct rfl_query *q = start(&kit);
-  for (int i = 0; i < WATCHERS; i++) {
-    watcher[i] =
-        (struct watcher){.q = q, .live = kit.live, .memory = kit.memory, .stop = &stop};
-    CHECK_OK(rfl_thread_start(&thread[i], watch, &watcher[i], &err), &err);
-  }
-  struct rfl_query_status status;
-  int64_t deadline = in_ms(20000);
-  do {
-    rfl_query_status(q, &status);
-  } while (status.rows < 3000 && rfl_now_ns() < deadline);
-  CHECK(status.rows >= 3000);
-  rfl_query_stop(q);
-  CHECK_EQ(rfl_query_wait(q, in_ms(10000)), RFL_OK);
-  __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
-  for (int i = 0; i < WATCHERS; i++) {
-    pthread_join(thread[i], NULL);
-    CHECK(!watcher[i].fell_back);
-  }
-  rfl_query_release(q);
-  kit_release(&kit);
-}
-
-TEST(a_forked_child_may_release_the_query_and_nothing_happens) {
-  struct rfl_err err = {0};
-  struct rfl_query_status status;
-  CHECK_OK(kit_new(&kit, -100, 100, &err), &err);
-  struct rfl_query *q = start(&kit);
-  CHECK_EQ(rfl_query_ready(q, in_ms(10000)), RFL_OK);
-  pid_t child = fork();
-  if (child == 0) {
-    alarm(10);
-    rfl_query_release(q);
-    _exit(0);
-  }
-  int how = 1;
-  CHECK_EQ(waitpid(child, &how, 0), child);
-  CHECK(WIFEXITED(how) && WEXITSTATUS(how) == 0);
-  rfl_query_status(q, &status);
-  CHECK_EQ(status.phase, RFL_QUERY_RUNNING);
-  rfl_query_release(q);
-  kit_release(&kit);
-}
-
-/* ---- the memory sink ---- */
-
-TEST(the_memory_sink_keeps_whole_frames_of_at_least_the_last_rows) {
-  struct rfl_err err = {0};
-  struct rfl_memory_sink *m = NULL;
-  struct rfl_sink *sink = NULL;
-  struct cut cut = {0};
-  CHECK_OK(rfl_memory_sink_new(25, &m, &err), &err);
-  CHECK_OK(rfl_memory_sink_end(m, &sink, &err), &err);
-  CHECK_OK(cut_rows(1000, 10, 0, &cut, &err), &err);
-  for (size_t i = 0; i < cut.n_frames; i++) {
-    CHECK_OK(sink->put(sink, i, cut.frame[i], &err), &err);
-    struct rfl_frame **frame = NULL;
-    size_t n = 0;
-    CHECK_OK(rfl_memory_sink_take(m, &frame, &n, &err), &err);
-    CHECK_EQ(n, i < 3 ? i + 1 : 3);
-    CHECK(frame[n - 1] == cut.frame[i]);
-    for (size_t k = 0; k < n; k++) rfl_frame_release(frame[k]);
-    rfl_free(frame);
-  }
-  CHECK_EQ(rfl_memory_sink_seen(m), 1000);
-  rfl_memory_sink_release(m); /* the sink holds it still */
-  CHECK_OK(sink->put(sink, 1, cut.frame[0], &err), &err);
-  sink->release(sink);
-  cut_release(&cut);
 }
 
 /* ---- memory ---- */
@@ -786,7 +376,7 @@ static enum rfl_code run_once(void) {
   kit.spec.step = &step;
   kit.spec.n_steps = 1;
   enum rfl_code code = rfl_query_run(&kit.spec, &status, &err);
-  if (!code) of(kit.source)->end = 200;
+  if (!code) maker_of(kit.source)->end = 200;
   if (!code) code = rfl_query_run(&kit.spec, &status, &err);
   kit_release(&kit);
   return code;
@@ -825,19 +415,11 @@ int main(void) {
   RUN(two_columns_of_a_score_are_both_there);
   RUN(a_column_that_cannot_be_kept_is_refused_by_name);
   RUN(without_scoring_the_sinks_get_the_frames_as_they_are);
-  RUN(an_idle_query_stops_at_once_and_goes_on_where_it_was_without_learning_twice);
-  RUN(stop_gives_up_a_sink_that_never_answers_within_the_drain_time);
-  RUN(a_query_that_has_not_begun_can_be_stopped);
-  RUN(a_paced_query_keeps_its_pace);
-  RUN(a_paced_query_stops_at_once);
   RUN(an_error_of_an_end_is_told_by_the_status);
   RUN(one_live_model_is_learnt_by_one_query);
   RUN(a_model_that_learnt_something_else_is_not_overwritten_by_a_checkpoint);
   RUN(specs_that_cannot_keep_their_promise_are_refused);
   RUN(steps_filter_before_scoring_and_their_state_is_part_of_the_checkpoint);
-  RUN(a_running_query_may_be_watched_scored_with_and_stopped_from_any_thread);
-  RUN(a_forked_child_may_release_the_query_and_nothing_happens);
-  RUN(the_memory_sink_keeps_whole_frames_of_at_least_the_last_rows);
   RUN(a_query_that_gets_no_memory_says_so_and_leaves_nothing);
   return harness_end();
 }
