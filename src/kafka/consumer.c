@@ -10,18 +10,22 @@
  * thread that must send it.
  *
  * The limits come from the memory budget: a message of librdkafka costs its bytes and
- * about 330 more (measured: 505 to 522 for a record of 184). Messages are taken in
- * batches by rd_kafka_consume_batch_queue() and not by the callback call, which takes the
- * whole queue at once, so that librdkafka believes it empty and fetches past the budget.
- */
+ * about 330 more (measured: 505 to 522 for a record of 184).
+ *
+ * Two ways to take messages. The callback call takes the whole queue under one lock, and
+ * what we do not want goes back in one move: 0.04 us a message cheaper than the batch
+ * call, a seventh of what reading costs at all. But while it runs librdkafka believes the
+ * queue empty and fetches on, past the budget. So it serves short queues; one that is
+ * more than half full is served in batches, which leave the length to be seen. */
 #include "kafka/consumer.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "kafka/inside.h"
 
-enum { MESSAGE_COST = 520, FEWEST = 1000, MOST = 10000000, KICK_MS = 2 };
+enum { MESSAGE_COST = 520, FEWEST = 1000, MOST = 10000000, KICK_MS = 2, BATCH = 1000 };
 
 static size_t queue_limit(size_t memory) {
   size_t n = memory / MESSAGE_COST;
@@ -43,6 +47,13 @@ static bool resumes_fast(rd_kafka_conf_t *conf, const struct rfl_kafka *k) {
          RD_KAFKA_CONF_OK;
 }
 
+static size_t length_when_full(const rd_kafka_conf_t *conf) {
+  char text[32] = "";
+  size_t size = sizeof text;
+  rd_kafka_conf_get(conf, "queued.min.messages", text, &size);
+  return (size_t)strtoul(text, NULL, 10);
+}
+
 static enum rfl_code open_handle(struct rfl_consumer *c, struct rfl_kafka *k,
                                  size_t memory, struct rfl_err *err) {
   rd_kafka_conf_t *conf = NULL;
@@ -57,7 +68,8 @@ static enum rfl_code open_handle(struct rfl_consumer *c, struct rfl_kafka *k,
     rd_kafka_conf_destroy(conf);
     return code;
   }
-  c->full = fast || rfl_conf_given(k, "queued.min.messages") ? 0 : n;
+  c->full = length_when_full(conf);
+  c->needs_kick = !fast;
   RFL_TRY(rfl_handle_new(k, RD_KAFKA_CONSUMER, conf, &c->rk, err));
   rd_kafka_poll_set_consumer(c->rk);
   c->events = rd_kafka_queue_get_consumer(c->rk);
@@ -104,28 +116,45 @@ static void kick(struct rfl_consumer *c) {
   rd_kafka_offsets_for_times(c->rk, c->list, KICK_MS);
 }
 
-size_t rfl_consumer_take(struct rfl_consumer *c, rd_kafka_message_t **message, size_t n,
-                         int wait_ms) {
-  /* The call waits until the batch is full or the time is up: so one message is waited
-   * for, and the others are taken as they are. */
-  ssize_t got = rd_kafka_consume_batch_queue(c->data, 0, message, n);
-  if (got == 0 && wait_ms > 0) {
-    got = rd_kafka_consume_batch_queue(c->data, wait_ms, message, 1);
-    if (got == 1 && n > 1) {
-      ssize_t more = rd_kafka_consume_batch_queue(c->data, 0, message + 1, n - 1);
-      if (more > 0) got += more;
-    }
+struct serving {
+  const struct rfl_serve *serve;
+  rd_kafka_t *rk;
+  size_t seen, most;
+};
+
+static void on_message(rd_kafka_message_t *m, void *opaque) {
+  struct serving *s = opaque;
+  s->seen++;
+  if (!s->serve->see(s->serve->data, m) || s->seen == s->most) rd_kafka_yield(s->rk);
+}
+
+static size_t serve_batch(struct rfl_consumer *c, const struct rfl_serve *serve,
+                          size_t most) {
+  rd_kafka_message_t *message[BATCH];
+  ssize_t n =
+      rd_kafka_consume_batch_queue(c->data, 0, message, most < BATCH ? most : BATCH);
+  bool go_on = true;
+  for (ssize_t i = 0; i < n; i++) {
+    if (go_on) go_on = serve->see(serve->data, message[i]);
+    rd_kafka_message_destroy(message[i]);
   }
-  if (got < 0) got = 0;
-  if (c->full) {
-    size_t length = rd_kafka_queue_length(c->data);
-    if (length + n >= c->full) c->was_full = true;
-    if (c->was_full && length < c->full / 2) {
-      c->was_full = false;
-      kick(c);
-    }
+  return n < 0 ? 0 : (size_t)n;
+}
+
+size_t rfl_consumer_serve(struct rfl_consumer *c, const struct rfl_serve *serve,
+                          size_t most, int wait_ms) {
+  size_t length = rd_kafka_queue_length(c->data);
+  if (length >= c->full / 2) {
+    if (length + most >= c->full) c->was_full = true;
+    return serve_batch(c, serve, most);
   }
-  return (size_t)got;
+  if (c->was_full) {
+    c->was_full = false;
+    if (c->needs_kick) kick(c);
+  }
+  struct serving s = {.serve = serve, .rk = c->rk, .most = most};
+  rd_kafka_consume_callback_queue(c->data, wait_ms, on_message, &s);
+  return s.seen;
 }
 
 void rfl_consumer_news(struct rfl_consumer *c) { rfl_news_poll(&c->news, c->events); }

@@ -237,20 +237,11 @@ static void all_is_well(struct rfl_drain *d) {
   rfl_ring_say(&d->ring, "");
 }
 
-static enum rfl_code see_all(struct rfl_drain *d, rd_kafka_message_t **message, size_t n,
-                             struct rfl_err *err) {
-  enum rfl_code code = RFL_OK;
-  bool good = false;
-  for (size_t i = 0; i < n; i++) {
-    if (!message[i]->err || message[i]->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
-      good = true;
-    if (!code && d->most > 0)
-      code = message[i]->err ? see_error(d, message[i], err)
-                             : see_record(d, message[i], err);
-    rd_kafka_message_destroy(message[i]);
-  }
-  if (good) all_is_well(d);
-  return code;
+static bool see(void *data, const rd_kafka_message_t *m) {
+  struct rfl_drain *d = data;
+  if (!m->err || m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) d->good = true;
+  d->code = m->err ? see_error(d, m, d->err) : see_record(d, m, d->err);
+  return !d->code && d->most > 0 && d->left && !d->reopen;
 }
 
 static void take_news(struct rfl_drain *d) {
@@ -263,16 +254,20 @@ static void take_news(struct rfl_drain *d) {
 }
 
 static enum rfl_code turn(struct rfl_drain *d, struct rfl_err *err) {
-  rd_kafka_message_t *message[BATCH];
   if (!rfl_ring_room(&d->ring, rfl_now_ns() + 100 * (int64_t)RFL_MS)) {
     d->progress_ns = rfl_now_ns(); /* the reader's pause is no silence */
     take_news(d);
     return RFL_OK;
   }
   size_t most = d->frame_rows < BATCH ? d->frame_rows : BATCH;
-  size_t n = rfl_consumer_take(&d->consumer, message, most, SLICE_MS);
+  struct rfl_serve serve = {.see = see, .data = d};
+  d->code = RFL_OK;
+  d->err = err;
+  d->good = false;
+  size_t n = rfl_consumer_serve(&d->consumer, &serve, most, SLICE_MS);
   take_news(d);
-  RFL_TRY(see_all(d, message, n, err));
+  if (d->good) all_is_well(d);
+  if (d->code) return d->code;
   if (d->reopen) RFL_TRY(reopen(d, err));
   if (n < most && d->moved && rfl_ring_empty(&d->ring)) RFL_TRY(hand_over(d, err));
   int64_t patience = RFL_PATIENCE * d->k->timeout_ms * (int64_t)RFL_MS;

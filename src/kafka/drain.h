@@ -46,6 +46,9 @@ struct rfl_drain {
   uint32_t offset_cap;
   int32_t left; /* lanes that are not done */
   int64_t progress_ns;
+  enum rfl_code code;  /* of the turn: the first thing that went wrong ... */
+  struct rfl_err *err; /* ... told here */
+  bool good;           /* something came that was not an error */
 };
 enum rfl_code rfl_drain_start(struct rfl_drain *, struct rfl_err *) RFL_CHECKED;
 /* Stops the thread and closes its handle; drops what was not taken. false: it did not

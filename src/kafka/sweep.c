@@ -12,6 +12,8 @@ struct sweeping {
   struct rfl_consumer consumer;
   bool *done;
   int32_t left; /* partitions that are not done */
+  enum rfl_code code;
+  struct rfl_err *err;
 };
 
 static void finish(struct sweeping *w, int32_t p) {
@@ -21,8 +23,8 @@ static void finish(struct sweeping *w, int32_t p) {
   rfl_consumer_stop(&w->consumer, w->s->topic, p);
 }
 
-static enum rfl_code see(struct sweeping *w, const rd_kafka_message_t *m,
-                         struct rfl_err *err) {
+static enum rfl_code look(struct sweeping *w, const rd_kafka_message_t *m,
+                          struct rfl_err *err) {
   int32_t p = m->partition;
   if (p < 0 || p >= w->s->n || w->done[p]) return RFL_OK;
   if (m->err && m->err != RD_KAFKA_RESP_ERR__PARTITION_EOF)
@@ -37,18 +39,20 @@ static enum rfl_code see(struct sweeping *w, const rd_kafka_message_t *m,
   return RFL_OK;
 }
 
+static bool see(void *data, const rd_kafka_message_t *m) {
+  struct sweeping *w = data;
+  w->code = look(w, m, w->err);
+  return !w->code && w->left;
+}
+
 static enum rfl_code take(struct rfl_kafka *k, struct sweeping *w, struct rfl_err *err) {
-  rd_kafka_message_t *message[BATCH];
+  struct rfl_serve serve = {.see = see, .data = w};
   int64_t patience = k->timeout_ms * (int64_t)RFL_MS, last = rfl_now_ns();
-  enum rfl_code code = RFL_OK;
-  while (!code && w->left) {
-    size_t n = rfl_consumer_take(&w->consumer, message, BATCH, 100);
+  w->err = err;
+  while (w->left) {
+    size_t n = rfl_consumer_serve(&w->consumer, &serve, BATCH, 100);
     rfl_consumer_news(&w->consumer);
-    for (size_t i = 0; i < n; i++) {
-      if (!code) code = see(w, message[i], err);
-      rd_kafka_message_destroy(message[i]);
-    }
-    if (code) break;
+    if (w->code) return w->code;
     if (!rfl_kafka_go_on(k))
       return rfl_fail(err, RFL_EHOST, "interrupted while reading `%s`", w->s->topic);
     int64_t now = rfl_now_ns();
@@ -59,7 +63,7 @@ static enum rfl_code take(struct rfl_kafka *k, struct sweeping *w, struct rfl_er
     return rfl_fail(err, RFL_ETIMEOUT, "no record of topic `%s` came for %g s%s%s",
                     w->s->topic, k->timeout_ms / 1000.0, said[0] ? ": " : "", said);
   }
-  return code;
+  return RFL_OK;
 }
 
 enum rfl_code rfl_sweep_run(struct rfl_kafka *k, const struct rfl_sweep *s,

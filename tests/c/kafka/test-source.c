@@ -344,6 +344,56 @@ TEST(a_key_that_is_not_text_is_a_bad_record) {
   s->release(s);
 }
 
+/* `n` records in a transaction that is committed, or aborted once they are on the broker.
+ */
+static int transact(rd_kafka_t *rk, const char *topic, int n, bool commit) {
+  rd_kafka_error_t *e = rd_kafka_begin_transaction(rk);
+  rd_kafka_topic_t *rkt = rd_kafka_topic_new(rk, topic, NULL);
+  char value[] = "7,a";
+  int failed = e != NULL;
+  for (int i = 0; !failed && i < n; i++)
+    failed = rd_kafka_produce(rkt, 0, RD_KAFKA_MSG_F_COPY, value, 3, NULL, 0, NULL);
+  if (!failed) failed = rd_kafka_flush(rk, 10000) != RD_KAFKA_RESP_ERR_NO_ERROR;
+  if (!failed)
+    e = commit ? rd_kafka_commit_transaction(rk, 10000)
+               : rd_kafka_abort_transaction(rk, 10000);
+  if (e) {
+    printf("# %s\n", rd_kafka_error_string(e));
+    rd_kafka_error_destroy(e);
+    failed = 1;
+  }
+  rd_kafka_topic_destroy(rkt);
+  return failed;
+}
+
+TEST(control_records_and_aborted_ones_are_gaps_and_no_loss) {
+  if (stage.broker) SKIP("the embedded broker writes no control records");
+  const char *topic = stage_topic("txn", 1);
+  char why[256];
+  rd_kafka_conf_t *conf = rd_kafka_conf_new();
+  rd_kafka_conf_set(conf, "bootstrap.servers", stage.brokers, why, sizeof why);
+  rd_kafka_conf_set(conf, "transactional.id", topic, why, sizeof why);
+  rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
+  CHECK(rk != NULL && !rd_kafka_init_transactions(rk, 20000));
+  CHECK_EQ(transact(rk, topic, 10, true) | transact(rk, topic, 5, false) |
+               transact(rk, topic, 3, true) | transact(rk, topic, 2, false),
+           0);
+  rd_kafka_destroy(rk);
+  struct rfl_topic_source_options o = stage_options(topic);
+  struct rfl_source *s = started(&o);
+  struct reading r;
+  int64_t before = rfl_now_ns();
+  stage_read(s, NULL, &r);
+  CHECK_OK(r.code, &r.err);
+  CHECK_EQ(r.event, RFL_END); /* although the last positions are never seen */
+  CHECK(rfl_now_ns() - before < 5 * (int64_t)RFL_SECOND);
+  CHECK_EQ(r.rows, 13);
+  CHECK_EQ(r.next[0], 24); /* 20 records and 4 control records */
+  CHECK_EQ(r.tally.lost, 0);
+  CHECK(r.ordered);
+  s->release(s);
+}
+
 TEST(a_slow_reader_loses_nothing_and_the_ring_stays_bounded) {
   enum { N = 300000, P = 8 };
   const char *topic = stage_topic("slow", P);
@@ -456,6 +506,7 @@ int main(void) {
   RUN(tombstones_and_empty_values_are_told_apart);
   RUN(bad_records_follow_the_policy);
   RUN(a_key_that_is_not_text_is_a_bad_record);
+  RUN(control_records_and_aborted_ones_are_gaps_and_no_loss);
   RUN(a_slow_reader_loses_nothing_and_the_ring_stays_bounded);
   RUN(release_does_not_wait_for_a_full_ring);
   RUN(a_source_is_dead_in_a_forked_child);
