@@ -101,6 +101,7 @@ check_sinks <- function(sink) {
 check_query_name <- function(name, x) {
   if (is.null(name)) name <- x$topic
   check_string(name)
+  for (q in mget(ls(running), envir = running)) .Call(c_query_wait, q$handle, 0) # frees what has ended
   old <- running[[name]]
   if (!is.null(old) && phase_of(old) %in% c("starting", "running", "stopping")) {
     abort_kind("state", "`name` must be free: a query \"{name}\" is running. Stop it, or choose another name.")

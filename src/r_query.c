@@ -378,5 +378,6 @@ SEXP ffi_query_wait(SEXP handle, SEXP seconds) {
     ended = !rfl_query_wait(query, slice < until ? slice : until);
     if (!holding) R_CheckUserInterrupt();
   } while (!ended && !signalled && rfl_now_ns() < until);
+  if (ended) rfl_query_finish(query);
   return Rf_ScalarLogical(ended);
 }

@@ -143,7 +143,7 @@ test_that("stop_query() ends an endless query at once, and it can be started aga
 test_that("the error of a background query is told by its status, its print and await_query()", {
   w <- click_world(1000)
   m <- stream_glm(click ~ device, w$data, binomial())
-  kafka_produce(w$k, w$topic[["clicks"]], data.frame(value = "{\"device\":"), value = "value")
+  kafka_produce(w$k, w$topic[["clicks"]], "{\"device\":")
   q <- read_stream(w$k, w$topic[["clicks"]], click_schema()) |>
     score_with(m) |>
     start_query(sink_memory(), trigger = "available-now")

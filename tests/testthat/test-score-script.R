@@ -80,7 +80,9 @@ test_that("SIGTERM stops an awaited query cleanly; it resumes without learning a
     text
   }
   kafka_produce(w$k, w$topic[["clicks"]], d[1:2500, c("device", "click")])
-  expect_match(run(2500), "stopped 2500 2 500", all = FALSE)
+  first <- run(2500)
+  expect_match(first, "stopped 2500 2 500", all = FALSE)
   kafka_produce(w$k, w$topic[["clicks"]], d[2501:4000, c("device", "click")])
-  expect_match(run(1500), "stopped 1500 4 0", all = FALSE)
+  second <- run(1500)
+  expect_match(second, "stopped 1500 4 0", all = FALSE)
 })
