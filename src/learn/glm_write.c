@@ -161,6 +161,7 @@ static bool sound(const struct rfl_state *s) {
     return false;
   if (!solver && (s->alias_known || s->bent)) return false;
   if (s->has_prior && s->exact) return false;
+  if (s->first && s->family == RFL_GAUSSIAN) return false;
   for (size_t j = 0; j < glm_p(s); j++)
     if (!(s->beta[j] - s->beta[j] == 0)) return false;
   return s->keep > 0 && s->keep <= 1 && s->tolerance > 0 && s->rank_tolerance > 0;
