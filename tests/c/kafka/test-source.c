@@ -423,6 +423,23 @@ TEST(a_slow_reader_loses_nothing_and_the_ring_stays_bounded) {
   s->release(s);
 }
 
+/* librdkafka before 2.2 sleeps a second each time that its queue was full. With room for
+ * 6,000 records this would be some thirty times here. */
+TEST(a_queue_that_fills_does_not_stall_the_reading) {
+  enum { N = 200000 };
+  const char *topic = stage_topic("stall", 4);
+  CHECK_EQ(stage_count(topic, 4, N), 0);
+  struct rfl_topic_source_options o = stage_options(topic);
+  o.memory = 4 << 20;
+  struct rfl_source *s = started(&o);
+  struct reading r;
+  int64_t before = rfl_now_ns();
+  stage_read(s, NULL, &r);
+  CHECK_EQ(r.rows, N);
+  CHECK(rfl_now_ns() - before < 6 * (int64_t)RFL_SECOND);
+  s->release(s);
+}
+
 TEST(release_does_not_wait_for_a_full_ring) {
   const char *topic = stage_topic("drop", 4);
   CHECK_EQ(stage_count(topic, 4, 100000), 0);
@@ -508,6 +525,7 @@ int main(void) {
   RUN(a_key_that_is_not_text_is_a_bad_record);
   RUN(control_records_and_aborted_ones_are_gaps_and_no_loss);
   RUN(a_slow_reader_loses_nothing_and_the_ring_stays_bounded);
+  RUN(a_queue_that_fills_does_not_stall_the_reading);
   RUN(release_does_not_wait_for_a_full_ring);
   RUN(a_source_is_dead_in_a_forked_child);
   RUN(every_allocation_may_fail);
