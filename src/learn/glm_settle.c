@@ -144,6 +144,11 @@ static bool is_worse(const struct rfl_state *s, double objective) {
   return objective > s->objective + 1e-10 * fabs(s->objective) + 1e-8;
 }
 
+static void start_anew(struct rfl_state *s) {
+  s->first = true;
+  memset(s->beta, 0, glm_p(s) * sizeof *s->beta);
+}
+
 /* The pass again from a better place: nearer to the last good iterate, by much where the
  * objective exploded. */
 static void go_back(struct rfl_state *s, double objective) {
@@ -151,8 +156,7 @@ static void go_back(struct rfl_state *s, double objective) {
   double f = far ? 0.125 : 0.5;
   s->halvings++;
   if (s->passes == 0 && !s->has_prior && s->family != RFL_GAUSSIAN) {
-    s->first = true; /* a start that cannot be evaluated: glm()'s own instead */
-    memset(s->beta, 0, glm_p(s) * sizeof *s->beta);
+    start_anew(s); /* it cannot be evaluated */
     return;
   }
   for (size_t j = 0; j < glm_p(s); j++)
@@ -243,15 +247,27 @@ static void settle_aliases(struct rfl_state *s, const struct glm_work *w) {
   s->alias_known = true;
 }
 
+/* The deviance cannot fall by more than it is: where the step promises that, the iterate
+ * is so far off that the quadratic says nothing, and glm()'s start is better than ours.
+ */
+static bool bad_start(const struct rfl_state *s, double objective, double decrement) {
+  return s->passes == 0 && !s->first && !s->has_prior && s->family != RFL_GAUSSIAN &&
+         !(decrement <= objective);
+}
+
 /* From the factor on: a step, a jump, or the end. */
 static bool advance(struct rfl_state *s, struct glm_work *w, double objective) {
   size_t p = glm_p(s);
-  settle_aliases(s, w);
   memcpy(w->step.hi, w->score.hi, p * sizeof(double));
   if (w->step.lo) memcpy(w->step.lo, w->score.lo, p * sizeof(double));
   rfl_chol_solve(&w->chol, w->step);
   double decrement = dot(w->score.hi, w->step.hi, p);
   bool end = s->passes + 1 >= s->max_passes;
+  if (bad_start(s, objective, decrement) && !end) {
+    start_anew(s);
+    return true;
+  }
+  settle_aliases(s, w);
   if (s->bent && !s->first && !end && decrement <= 1e-8) {
     glm_jump(s, w);
     return true;
