@@ -66,10 +66,20 @@ static void tell_source(struct rfl_loop *l) {
   }
 }
 
-static void count_failed(struct rfl_loop *l, const struct rfl_tally *failed) {
-  l->tally.failed += failed->failed;
-  if (!l->tally.first_bad[0])
-    memcpy(l->tally.first_bad, failed->first_bad, sizeof failed->first_bad);
+/* Rows that a sink has given up are not passed over: the query stops before their
+ * position is saved or committed, so that they are read again. */
+static enum rfl_code refuse_failed(struct rfl_loop *l, const struct rfl_tally *failed,
+                                   struct rfl_err *err) {
+  if (!failed->failed) return RFL_OK;
+  pthread_mutex_lock(&l->control->lock);
+  l->control->status.tally.failed += failed->failed;
+  pthread_mutex_unlock(&l->control->lock);
+  return rfl_fail(
+      err, RFL_EBROKER,
+      "%llu rows of batch %llu could not be delivered (%s). Nothing after the "
+      "last saved position is lost: it is read again at the next start.",
+      (unsigned long long)failed->failed, (unsigned long long)l->number,
+      failed->first_bad);
 }
 
 /* ---- when to save ---- */
@@ -108,7 +118,7 @@ static enum rfl_code deliver_plain(struct rfl_loop *l, bool last, struct rfl_err
   save = false;
 #endif
   RFL_TRY(put_to(l, false, &failed, err));
-  count_failed(l, &failed);
+  RFL_TRY(refuse_failed(l, &failed, err));
   if (save) RFL_TRY(rfl_save_plain(l, err));
   tell_source(l);
   return RFL_OK;
@@ -169,6 +179,7 @@ static enum rfl_code attempt(struct rfl_loop *l, bool save, struct rfl_mark *mar
   *failed = (struct rfl_tally){0};
   RFL_TRY(begin(l, err));
   RFL_TRY(put_to(l, true, failed, err));
+  RFL_TRY(refuse_failed(l, failed, err));
   if (save) {
     RFL_TRY(rfl_save(l, mark->checkpoint, err));
     mark->n_plan = 0;
@@ -224,7 +235,6 @@ static enum rfl_code commit_held(struct rfl_loop *l, bool save, struct rfl_mark 
     if (*gone) return RFL_OK;
     if (!rfl_loop_patient(l, &tries)) return RFL_EAGAIN;
   }
-  count_failed(l, &failed);
   return RFL_OK;
 }
 
@@ -232,7 +242,7 @@ static enum rfl_code deliver_unit(struct rfl_loop *l, bool last, bool *gone,
                                   struct rfl_err *err) {
   struct rfl_tally failed = {0};
   RFL_TRY(put_to(l, false, &failed, err));
-  count_failed(l, &failed);
+  RFL_TRY(refuse_failed(l, &failed, err));
   bool save = due(l, last), bound = l->spec->store && l->spec->store->unit;
   if (l->stateful) RFL_TRY(rfl_plan_add(l, &l->cursor, err));
   if (save && !bound) {
