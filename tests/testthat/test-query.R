@@ -199,3 +199,25 @@ test_that("plot(), summary() and query_progress() tell of every batch", {
   on.exit(grDevices::dev.off())
   expect_invisible(plot(q))
 })
+
+test_that("a row that cannot be delivered stops the query and is named; nothing is passed over", {
+  w <- click_world(10)
+  d <- data.frame(id = 1:3, device = "mobile", click = 0L, note = c("a", strrep("x", 5000), "b"))
+  kafka_produce(w$k, w$topic[["clicks"]], d)
+  m <- stream_glm(click ~ device, click_world(1000)$data, binomial())
+  small <- kafka(w$k$brokers, message.max.bytes = "1000")
+  folder <- withr::local_tempdir()
+  schema <- record_schema(id = "integer", device = "factor", click = "integer", note = "string")
+  run <- function(sink) {
+    q <- read_stream(w$k, w$topic[["clicks"]], schema) |>
+      score_with(m, keep = c("id", "note")) |>
+      start_query(sink, name = "small", checkpoint = folder, trigger = "available-now")
+    on.exit(close(q))
+    await_query(q, 60)
+    q
+  }
+  expect_error(run(sink_topic(small, w$topic[["scores"]])), "1 rows", class = "riffle_error_broker")
+  out <- sink_memory()
+  run(out)
+  expect_setequal(as.data.frame(out)$id, 1:3)
+})

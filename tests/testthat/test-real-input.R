@@ -64,7 +64,7 @@ test_that("scores read by an independent client equal predict()", {
   d <- adult_data()[1:5000, ]
   d$id <- seq_len(nrow(d))
   w <- test_world(c(adult = 3, scores = 3))
-  m <- stream_glm(adult_formula, d, binomial())
+  m <- quietly(stream_glm(adult_formula, d, binomial()))
   kafka_produce(w$k, w$topic[["adult"]], d)
   q <- read_stream(w$k, w$topic[["adult"]], adult_schema(d)) |>
     score_with(m, keep = "id") |>
