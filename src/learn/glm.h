@@ -8,6 +8,12 @@
  *     ... absorb / merge / settle(&again) until !again ...
  *     RFL_TRY(rfl_glm_result(state, &result, err));
  *
+ * Online: absorb() on a finished fit makes it the prior by itself; renew(keep) takes the
+ * factor of the whole block (lambda^rows), which counts for J and K now and in the
+ * equation of the next block. A column that the fit could not estimate (an unseen level,
+ * one without events) enters with a weak prior: sd 10 on the link's scale. part() of a
+ * finished fit is a fresh fit that starts from its coefficients.
+ *
  * Sums are kept in the indicator space of the layout (num/layout.h). Traits: SUMMABLE |
  * PASSES | BLOCKED. */
 #ifndef RFL_LEARN_GLM_H
@@ -55,6 +61,8 @@ struct rfl_glm_result { /* arrays are borrowed from the state, valid until it ch
   bool double_double; /* the cross-products were accumulated in twice the precision */
   uint64_t version;   /* learning blocks taken since the batch fit */
 };
+/* Fills a cache in the state: one thread at a time for a state (score() needs no such
+ * care). SE is infinite (vcov's diagonal) where the optimum is at infinity. */
 enum rfl_code rfl_glm_result(const struct rfl_state *, struct rfl_glm_result *gives,
                              struct rfl_err *) RFL_CHECKED;
 /* Rows and events of every column of Z (levels and cells of coded terms; NaN for
