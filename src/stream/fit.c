@@ -33,6 +33,7 @@ struct slot { /* what one thread works with */
 
 struct pass {
   const struct rfl_learner *learner;
+  const struct rfl_options *options;
   const struct rfl_recipe *recipe;
   const struct rfl_fit_input *in;
   const struct rfl_fit_job *job;
@@ -202,16 +203,28 @@ static void choose_cells(struct pass *p, uint64_t stride) {
   p->n_cells = (cells + stride - 1) / stride;
 }
 
-/* A rough fit on some of the cells; the full one goes on from its iterate. */
+static enum rfl_code fit_roughly(struct pass *p, struct rfl_err *err) {
+  p->number = 0;
+  bool again = true;
+  for (int i = 0; again && i < WARM_PASSES; i++) RFL_TRY(run_pass(p, &again, err));
+  return RFL_OK;
+}
+
+/* A rough fit on some of the cells; the full one goes on from its iterate. What is wrong
+ * with the sample (no events in it, say) is no error: the full fit begins from nothing
+ * then, and meets what is wrong with the data itself. */
 static enum rfl_code warm_up(struct pass *p, struct rfl_err *err) {
   if (!(p->job->warm > 0 && p->job->warm < 1) || !p->learner->merge) return RFL_OK;
   choose_cells(p, (uint64_t)(1 / p->job->warm + 0.5));
   if (p->stride < 2 || p->n_cells < WARM_CELLS) return RFL_OK;
-  p->number = 0;
-  bool again = true;
-  for (int i = 0; again && i < WARM_PASSES; i++) RFL_TRY(run_pass(p, &again, err));
+  enum rfl_code code = fit_roughly(p, err);
+  if (code == RFL_ENOMEM || code == RFL_EHOST) return code;
   struct rfl_state *fresh = NULL;
-  RFL_TRY(p->learner->part(p->state, &fresh, err));
+  if (code)
+    code = p->learner->open(p->options, rfl_recipe_layout(p->recipe), &fresh, err);
+  else
+    code = p->learner->part(p->state, &fresh, err);
+  if (code) return code;
   p->learner->release(p->state);
   p->state = fresh;
   return RFL_OK;
@@ -258,8 +271,7 @@ static enum rfl_code run_all(struct pass *p, struct rfl_fit_report *report,
   return RFL_OK;
 }
 
-static enum rfl_code open_pass(struct pass *p, const struct rfl_options *options,
-                               struct rfl_err *err) {
+static enum rfl_code open_pass(struct pass *p, struct rfl_err *err) {
   size_t n = p->in->n_frames;
   p->start = rfl_alloc(n + 1, sizeof *p->start);
   p->slot = rfl_alloc((size_t)p->n_slots, sizeof *p->slot);
@@ -270,7 +282,7 @@ static enum rfl_code open_pass(struct pass *p, const struct rfl_options *options
                               &p->slot[i].ws, err));
   const struct rfl_layout *layout = rfl_recipe_layout(p->recipe);
   p->grid = p->learner->grid(layout);
-  return p->learner->open(options, layout, &p->state, err);
+  return p->learner->open(p->options, layout, &p->state, err);
 }
 
 static void close_pass(struct pass *p) {
@@ -292,6 +304,7 @@ enum rfl_code rfl_fit(const struct rfl_learner *learner,
                       struct rfl_state **gives, struct rfl_fit_report *report,
                       struct rfl_err *err) {
   struct pass p = {.learner = learner,
+                   .options = options,
                    .recipe = recipe,
                    .in = in,
                    .job = job,
@@ -300,7 +313,7 @@ enum rfl_code rfl_fit(const struct rfl_learner *learner,
   pthread_mutex_init(&p.lock, NULL);
   pthread_cond_init(&p.turned, NULL);
   struct rfl_fit_report done = {0};
-  enum rfl_code code = open_pass(&p, options, err);
+  enum rfl_code code = open_pass(&p, err);
   if (!code) code = run_all(&p, &done, err);
   if (!code) {
     *gives = p.state;

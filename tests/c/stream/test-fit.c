@@ -237,6 +237,30 @@ TEST(of_several_cells_that_fail_the_first_one_tells_the_error) {
   rfl_buf_release(&bytes);
 }
 
+/* Fails when it is asked to settle on a part of the rows only. */
+static enum rfl_code settle_all_rows(struct rfl_state *s, bool *again,
+                                     struct rfl_err *err) {
+  struct tiny_view seen;
+  tiny_look(s, &seen);
+  if (seen.n < ROWS / 2) return rfl_fail(err, RFL_EDATA, "All of one class.");
+  return rfl_tiny.settle(s, again, err);
+}
+
+TEST(a_sample_that_cannot_be_fitted_is_no_error_of_the_fit) {
+  failing = rfl_tiny;
+  failing.settle = settle_all_rows;
+  struct learning l = {&failing, &three_passes.base};
+  struct rfl_err err = {0};
+  struct rfl_buf cold = {0}, warm = {0};
+  struct rfl_fit_job job = {.warm = 0.1};
+  CHECK_OK(fit_bytes(&l, ROWS, 13, &alone, &cold, NULL, &err), &err);
+  CHECK_OK(fit_bytes(&l, ROWS, 13, &job, &warm, NULL, &err), &err);
+  CHECK(same_bytes(&cold, &warm));
+  CHECK_EQ(fit_bytes(&l, 100, 13, &job, &warm, NULL, &err), RFL_EDATA);
+  rfl_buf_release(&cold);
+  rfl_buf_release(&warm);
+}
+
 /* ---- online, on a value ---- */
 
 static enum rfl_code learn_online(const struct learning *l, uint32_t size,
@@ -343,6 +367,7 @@ int main(void) {
   RUN(a_warm_start_of_a_glm_comes_to_the_same_estimate_in_fewer_passes);
   RUN(go_on_is_asked_between_cells_on_the_callers_thread_and_may_stop_the_fit);
   RUN(of_several_cells_that_fail_the_first_one_tells_the_error);
+  RUN(a_sample_that_cannot_be_fitted_is_no_error_of_the_fit);
   RUN(learning_blocks_are_counted_rows_whatever_the_cut);
   RUN(a_fit_that_gets_no_memory_says_so_and_leaves_nothing);
   RUN(no_rows_at_all_are_fitted_as_the_learner_says);
