@@ -219,6 +219,13 @@ static enum rfl_code look_ahead(struct rfl_loop *l, bool *gone, struct rfl_err *
   return RFL_OK;
 }
 
+/* The loop ends here: a step that is left open would hold up readers until it times out.
+ * Not when fenced: the name is somebody else's. */
+static void leave_step(struct rfl_loop *l, enum rfl_code code) {
+  struct rfl_err ignored;
+  if (code != RFL_EFENCED) (void)l->spec->unit->abort(l->spec->unit, &ignored);
+}
+
 /* Until the batch is committed, or cannot be any more. */
 static enum rfl_code commit_held(struct rfl_loop *l, bool save, struct rfl_mark *mark,
                                  bool *gone, struct rfl_err *err) {
@@ -229,7 +236,10 @@ static enum rfl_code commit_held(struct rfl_loop *l, bool save, struct rfl_mark 
     bool done = !code;
     if (code == RFL_EABORT) code = abort_unit(l, err);
     if (code == RFL_EUNSURE) code = ask_whether_done(l, &done, err);
-    if (code) return code;
+    if (code) {
+      leave_step(l, code);
+      return code;
+    }
     if (done) break;
     if (tries) RFL_TRY(look_ahead(l, gone, err));
     if (*gone) return RFL_OK;

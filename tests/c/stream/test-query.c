@@ -233,6 +233,30 @@ TEST(an_error_of_an_end_is_told_by_the_status) {
   kit_release(&kit);
 }
 
+static enum rfl_code lose_two(struct rfl_sink *s, int64_t until_ns,
+                              struct rfl_tally *failed, struct rfl_err *err) {
+  (void)s, (void)until_ns, (void)err;
+  if (rfl_memory_sink_seen(kit.memory) != 300) return RFL_OK;
+  failed->failed = 2;
+  snprintf(failed->first_bad, sizeof failed->first_bad, "rows 5 and 8: too large");
+  return RFL_OK;
+}
+
+TEST(rows_that_a_sink_gave_up_stop_the_query_before_their_position_is_saved) {
+  struct rfl_err err = {0};
+  struct rfl_query_status status;
+  CHECK_OK(kit_new(&kit, 1000, 100, &err), &err);
+  kit.sink->flush = lose_two;
+  kit.spec.store = &kit.ends.store;
+  kit.spec.save_every_ns = 0;
+  CHECK_EQ(rfl_query_run(&kit.spec, &status, &err), RFL_EBROKER);
+  CHECK(strstr(err.message, "rows 5 and 8: too large") != NULL);
+  CHECK_EQ(status.tally.failed, 2);
+  CHECK_EQ(status.batches, 2);
+  CHECK_EQ(kit.world.saved[kit.world.n_saved - 1].at[0], 200);
+  kit_release(&kit);
+}
+
 TEST(one_live_model_is_learnt_by_one_query) {
   struct rfl_err err = {0};
   struct rfl_query *second = NULL;
@@ -416,6 +440,7 @@ int main(void) {
   RUN(a_column_that_cannot_be_kept_is_refused_by_name);
   RUN(without_scoring_the_sinks_get_the_frames_as_they_are);
   RUN(an_error_of_an_end_is_told_by_the_status);
+  RUN(rows_that_a_sink_gave_up_stop_the_query_before_their_position_is_saved);
   RUN(one_live_model_is_learnt_by_one_query);
   RUN(a_model_that_learnt_something_else_is_not_overwritten_by_a_checkpoint);
   RUN(specs_that_cannot_keep_their_promise_are_refused);
