@@ -169,6 +169,13 @@ static enum rfl_code source_settle(struct rfl_source *s, const struct rfl_cursor
   return ends_leave(e, kind, err);
 }
 
+/* For lag tools: that it fails must change nothing. */
+static enum rfl_code source_ack(struct rfl_source *s, const struct rfl_cursor *at,
+                                struct rfl_err *err) {
+  (void)s, (void)at;
+  return rfl_fail(err, RFL_EIO, "Nobody listens.");
+}
+
 /* ---- a process's ---- */
 
 static void wake(struct rfl_source *s) { (void)s; }
@@ -185,6 +192,7 @@ enum rfl_code ends_open_source(struct ends *e, struct rfl_err *err) {
                                   .next = source_next,
                                   .change = source_change,
                                   .settle = source_settle,
+                                  .ack = source_ack,
                                   .wake = wake};
   RFL_TRY(rfl_schema_new(field, N_FIELDS, &e->schema, err));
   RFL_TRY(rfl_builder_new(e->schema, &e->builder, err));

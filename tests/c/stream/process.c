@@ -71,7 +71,7 @@ enum rfl_code run_process(const struct setting *s, struct world *w, struct image
   struct rfl_query_spec spec = {.name = "q",
                                 .source = &e.source,
                                 .score = {.live = live},
-                                .learn = live,
+                                .learn = s->with & SCORES ? NULL : live,
                                 .learn_unseen = RFL_UNSEEN_REFERENCE,
                                 .step = &steps,
                                 .n_steps = s->with & STEP ? 1 : 0,

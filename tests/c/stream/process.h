@@ -24,7 +24,8 @@ enum { /* what a setting has; SAVES: a checkpoint a batch, else as seldom as can
        BOUND = 2,
        GLM = 4,
        STEP = 8,
-       SAVES = 16
+       SAVES = 16,
+       SCORES = 32 /* only: nothing is learnt, so nothing needs a checkpoint */
 };
 struct setting { /* of a sweep */
   const char *name;

@@ -42,6 +42,15 @@
         {.what = RFL_IDLE}, ONE(1, 17, 21), {.what = RFL_IDLE}, ONE(0, 9, 14), \
         {.what = RFL_END},                                                     \
   }
+/* The border and the end come when no batch is in work: the run ends with a commit that
+ * has no rows, so that it names a checkpoint. */
+#define APART                                                                   \
+  {                                                                             \
+    TWO(1, 10, 14, 0, 0, 5), {.what = RFL_IDLE}, TWO(1, 14, 17, 0, 5, 12),      \
+        {.what = RFL_IDLE}, {.what = RFL_BORDER, .takes = {0, 1}, .gains = -1}, \
+        ONE(1, 17, 21), {.what = RFL_IDLE}, ONE(0, 12, 15), {.what = RFL_IDLE}, \
+        {.what = RFL_END},                                                      \
+  }
 /* Five batches; two checkpoints are older than the commits that name them. */
 #define LONG(is_gone)                                                                    \
   {                                                                                      \
@@ -52,11 +61,13 @@
         TWO(0, 15, 21, 2, 9, 11), {.what = RFL_IDLE}, ONE(1, 23, 29), {.what = RFL_END}, \
   }
 static const struct event short_stays[] = SHORT(false), short_goes[] = SHORT(true);
-static const struct event late[] = LATE, at_once[] = FIRST, quiet[] = QUIET;
+static const struct event late[] = LATE, at_once[] = FIRST, quiet[] = QUIET,
+                          apart[] = APART;
 static const struct event long_stays[] = LONG(false), long_goes[] = LONG(true);
 enum {
   N_SHORT = sizeof short_stays / sizeof *short_stays,
   N_LATE = sizeof late / sizeof *late,
+  N_APART = sizeof apart / sizeof *apart,
   N_QUIET = sizeof quiet / sizeof *quiet,
   N_FIRST = sizeof at_once / sizeof *at_once,
   N_LONG = sizeof long_stays / sizeof *long_stays
@@ -188,6 +199,8 @@ static void sweep(const struct setting *setting, enum pairs pairs) {
 TEST(with_a_unit_nothing_is_put_lost_or_learnt_twice_whatever_two_calls_fail) {
   sweep(&(struct setting){"unit", STAYS, UNIT}, ALL_PAIRS);
   sweep(&(struct setting){"unit, quiet", quiet, N_QUIET, UNIT}, ALL_PAIRS);
+  sweep(&(struct setting){"unit, apart", apart, N_APART, UNIT}, AFTER_ABORT);
+  sweep(&(struct setting){"unit, scores", STAYS, UNIT | SCORES}, ALL_PAIRS);
 }
 
 TEST(with_a_unit_a_place_that_was_lost_uncommitted_is_taken_up_again_whatever_fails) {

@@ -98,6 +98,65 @@ TEST(a_place_that_went_for_good_is_not_committed_any_more) {
   world_release(&w);
 }
 
+/* ---- what a restart cannot make good ---- */
+
+/* A world in which a query was stopped by a death after its third commit, two batches
+ * behind the checkpoint. */
+static void open_half_done(struct world *w, const struct setting *s) {
+  static struct image image;
+  struct rfl_query_status status;
+  struct rfl_err err = {0};
+  open_world(w, s);
+  CHECK_OK(run_process(s, w, &image, &status, &err), &err);
+  uint64_t commits = 0, at = 0;
+  while (commits < 3) commits += w->log[at++] == CALL_COMMIT;
+  world_release(w);
+  open_world(w, s);
+  w->fault[0] = (struct fault){at - 1, DIE_AFTER};
+  CHECK_EQ(run_process(s, w, &image, &status, &err), RFL_EIO);
+  CHECK_EQ(w->commit.batch, 3);
+  CHECK_EQ(w->commit.n_plan, 2);
+}
+
+static void check_refused(const struct setting *s, struct world *w, enum rfl_code code,
+                          const char *text) {
+  static struct image image;
+  struct rfl_query_status status;
+  struct rfl_err err = {0};
+  size_t rows = w->rows[0];
+  CHECK_EQ(run_process(s, w, &image, &status, &err), code);
+  CHECK(strstr(err.message, text) != NULL);
+  CHECK_EQ(w->rows[0], rows);
+  world_release(w);
+}
+
+TEST(a_restart_that_would_lose_or_repeat_is_refused_with_the_reason) {
+  struct setting s = {"refused", script_of_batches, N_SCRIPT, UNIT};
+  static const struct event shorter[] = {TWO(1, 10, 14, 0, 0, 5), {.what = RFL_END}};
+  static struct world w;
+  open_half_done(&w, &s);
+  w.commit.at[0]++; /* somebody has set the group's positions */
+  check_refused(&s, &w, RFL_EDATA, "was the group reset?");
+  open_half_done(&w, &s);
+  w.n_saved = 0; /* the folder was emptied */
+  for (size_t i = 0; i < w.saved[0].n; i++) {
+    rfl_free(w.saved[0].part[i].name);
+    rfl_free((void *)w.saved[0].part[i].data.p);
+  }
+  check_refused(&s, &w, RFL_EDATA, "which is not there");
+  open_half_done(&w, &s);
+  w.script = shorter; /* what was committed has expired */
+  w.n_script = 2;
+  check_refused(&s, &w, RFL_ELOSS, "ended before the positions of the last commit");
+  struct setting scores = {"scores", script_of_batches, N_SCRIPT, UNIT | SCORES};
+  static struct image image;
+  struct rfl_query_status status;
+  struct rfl_err err = {0};
+  open_world(&w, &scores);
+  CHECK_OK(run_process(&scores, &w, &image, &status, &err), &err);
+  check_refused(&s, &w, RFL_ECONFIG, "choose another name");
+}
+
 /* ---- zombies ---- */
 
 static const struct setting *zombie_setting;
@@ -216,6 +275,7 @@ int main(void) {
   fill_blas();
   RUN(a_batch_is_learnt_by_place_and_position_and_scored_before_it_is_learnt);
   RUN(a_place_that_went_for_good_is_not_committed_any_more);
+  RUN(a_restart_that_would_lose_or_repeat_is_refused_with_the_reason);
   RUN(a_process_that_wakes_up_after_another_took_over_shows_nothing_more);
   RUN(a_loop_that_gets_no_memory_says_so_and_leaves_nothing);
   return harness_end();

@@ -133,6 +133,28 @@ TEST(a_query_that_has_not_begun_can_be_stopped) {
   kit_release(&kit);
 }
 
+TEST(a_quiet_stream_is_saved_too) {
+  struct rfl_err err = {0};
+  struct rfl_query_status status;
+  CHECK_OK(kit_new(&kit, -200, 100, &err), &err);
+  kit.spec.store = &kit.ends.store;
+  kit.spec.save_every_ns = 300 * (int64_t)RFL_MS;
+  struct rfl_query *q = start(&kit);
+  int64_t deadline = in_ms(10000);
+  do {
+    rfl_query_status(q, &status);
+    usleep(1000);
+  } while (status.saves < 2 && rfl_now_ns() < deadline);
+  CHECK_EQ(status.batches, 2);
+  CHECK_EQ(status.saves, 2); /* the first batch, and the second once it was quiet */
+  rfl_query_stop(q);
+  CHECK_EQ(rfl_query_wait(q, in_ms(10000)), RFL_OK);
+  rfl_query_status(q, &status);
+  CHECK_EQ(status.saves, 2); /* nothing is new */
+  rfl_query_release(q);
+  kit_release(&kit);
+}
+
 TEST(a_paced_query_keeps_its_pace) {
   struct rfl_err err = {0};
   struct rfl_query_status status;
@@ -254,6 +276,7 @@ int main(void) {
   RUN(an_idle_query_stops_at_once_and_goes_on_where_it_was_without_learning_twice);
   RUN(stop_gives_up_a_sink_that_never_answers_within_the_drain_time);
   RUN(a_query_that_has_not_begun_can_be_stopped);
+  RUN(a_quiet_stream_is_saved_too);
   RUN(a_paced_query_keeps_its_pace);
   RUN(a_paced_query_stops_at_once);
   RUN(a_running_query_may_be_watched_scored_with_and_stopped_from_any_thread);
