@@ -1,15 +1,19 @@
 #' Run a stream
 #'
-#' `start_query()` starts a stream's steps on a thread of its own and returns at once; the console stays free. The query reads what
-#' arrives, scores it, learns from it and hands the rows to its sinks, until it is stopped or, with
-#' `trigger = "available-now"`, until it has read what was there when it started.
+#' `start_query()` starts a stream's steps on a thread of its own and returns at once; the console
+#' stays free. The query reads what arrives, scores it, learns from it and hands the rows to its
+#' sinks, until it is stopped or, with `trigger = "available-now"`, until it has read what was
+#' there when it started.
 #'
 #' @param x A stream with at least one of [score_with()], [learn_with()] or a sink.
 #' @param sink A sink, a list of sinks, or `NULL`: see [sink_topic()].
-#' @param name Name of the query, a string; `NULL` for the topic's name. Two running queries cannot have one name.
-#' @param checkpoint A folder for the query's state: positions, the live model that learns, the rows of its unfilled block.
-#'   Started again with the same folder, the query goes on where it was. `NULL`: no state outlives the query.
-#' @param trigger `"asap"`: batches as records arrive, until stopped. `"available-now"`: what is there now, then done.
+#' @param name Name of the query, a string; `NULL` for the topic's name. Two running queries cannot
+#'   have one name.
+#' @param checkpoint A folder for the query's state: positions, the live model that learns, the
+#'   rows of its unfilled block. Started again with the same folder, the query goes on where it
+#'   was. `NULL`: no state outlives the query.
+#' @param trigger `"asap"`: batches as records arrive, until stopped. `"available-now"`: what is
+#'   there now, then done.
 #' @param max_batch Rows of a batch at most, a number.
 #' @param memory Budget for records on their way, in MB.
 #' @param drain Seconds that stopping may take to finish the batch in hand.
@@ -19,28 +23,37 @@
 #' @param n How many of the last batches.
 #' @param timeout Seconds to wait; `Inf`: until it ends.
 #' @param ... Unused.
-#' @returns `start_query()`: a `riffle_query`. `query_status()`: a list with `name`, `phase` (`"starting"`, `"running"`, `"stopping"`,
-#'   `"done"`, `"stopped"`, `"failed"`), counts (`batches`, `rows`, `scored`, `unscored`, `learnt`, `unseen`, `missing`, `pending`, `bad`,
-#'   `repeated`, `lost`, `failed_rows`), `version` of the model, `resumed`, `started`, `last_batch` (POSIXct, UTC) and `error` (a message or
-#'   `NULL`). `query_progress()`: a data frame, a row a batch: `batch`, `rows`, `version` (that scored it), `time` (POSIXct), milliseconds
-#'   of `read`, `score`, `learn`, `put`, `save`, `latency` (from the newest record's timestamp to its confirmed score), and `end`, a list
-#'   of data frames (`topic`, `partition`, `offset`: the first offset not taken). `await_query()`: `TRUE` when the query has ended, `FALSE`
-#'   when time was up, invisibly. `stop_query()`: `q`, invisibly. `list_queries()`: a data frame (`name`, `phase`, `rows`, `started`).
+#' @returns `start_query()`: a `riffle_query`. `query_status()`: a list with `name`, `phase`
+#'   (`"starting"`, `"running"`, `"stopping"`, `"done"`, `"stopped"`, `"failed"`), counts
+#'   (`batches`, `rows`, `scored`, `unscored`, `learnt`, `unseen`, `missing`, `pending`, `bad`,
+#'   `repeated`, `lost`, `failed_rows`), `version` of the model, `resumed`, `started`, `last_batch`
+#'   (POSIXct, UTC) and `error` (a message or `NULL`). `query_progress()`: a data frame, a row a
+#'   batch: `batch`, `rows`, `version` (that scored it), `time` (POSIXct), milliseconds of `read`,
+#'   `score`, `learn`, `put`, `save`, `latency` (from the newest record's timestamp to its
+#'   confirmed score), and `end`, a list of data frames (`topic`, `partition`, `offset`: the first
+#'   offset not taken). `await_query()`: `TRUE` when the query has ended, `FALSE` when time was up,
+#'   invisibly. `stop_query()`: `q`, invisibly. `list_queries()`: a data frame (`name`, `phase`,
+#'   `rows`, `started`).
 #'
 #' @section What is promised:
-#' At least once: every record is scored and its score is confirmed by the broker before the position is saved. After a crash the rows of the
-#' batches since the last checkpoint may be scored and sent again; with a checkpoint folder nothing is learnt twice and nothing is lost, because
-#' positions and model are saved together in one file. Stopping (by [stop_query()], Ctrl-C or SIGTERM inside `await_query()`) finishes the batch
-#' in hand and saves.
+#' At least once: every record is scored and its score is confirmed by the broker before the
+#' position is saved. After a crash the rows of the batches since the last checkpoint may be scored
+#' and sent again; with a checkpoint folder nothing is learnt twice and nothing is lost, because
+#' positions and model are saved together in one file. Stopping (by [stop_query()], Ctrl-C or
+#' SIGTERM inside `await_query()`) finishes the batch in hand and saves.
 #'
-#' In `start_query()` a stream without `to` never ends; in reads and fits `to = NULL` means the end as of now.
+#' In `start_query()` a stream without `to` never ends; in reads and fits `to = NULL` means the end
+#' as of now.
 #'
 #' @section Errors:
-#' `riffle_error_argument`; `riffle_error_schema` when the stream lacks a field that the model needs; `riffle_error_state` when another
-#' process holds the checkpoint folder, when another query learns with the same live model, or when the live model was updated since
-#' [live_model()] and the folder holds a state; `riffle_error_broker`, `riffle_error_data`, `riffle_error_io` from the query itself: they stop it, show in
-#' `query_status()$error`, are said at the next `print()`, and `await_query()` raises them.
-#' @source Checkpoint protocol: positions and state in one atomic file, written after the sinks have confirmed.
+#' `riffle_error_argument`; `riffle_error_schema` when the stream lacks a field that the model
+#' needs; `riffle_error_state` when another process holds the checkpoint folder, when another query
+#' learns with the same live model, or when the live model was updated since [live_model()] and the
+#' folder holds a state; `riffle_error_broker`, `riffle_error_data`, `riffle_error_io` from the
+#' query itself: they stop it, show in `query_status()$error`, are said at the next `print()`, and
+#' `await_query()` raises them.
+#' @source Checkpoint protocol: positions and state in one atomic file, written after the sinks
+#' have confirmed.
 #' @name query
 #' @examples
 #' k <- local_kafka(c(clicks = 2, scores = 1))
@@ -86,7 +99,10 @@ start_query <- function(x, sink = NULL, name = NULL, checkpoint = NULL, trigger 
     max_batch, save_every, drain, if (is.finite(pace)) pace else 0, trigger == "available-now"
   ))
   q <- structure(
-    list(handle = .Call(c_query_start, spec), name = name, stream = x, sink = sink, checkpoint = checkpoint),
+    list(
+      handle = .Call(c_query_start, spec), name = name, stream = x, sink = sink,
+      checkpoint = checkpoint
+    ),
     class = "riffle_query"
   )
   assign(name, q, envir = running)
@@ -101,10 +117,14 @@ check_sinks <- function(sink) {
 check_query_name <- function(name, x) {
   if (is.null(name)) name <- x$topic
   check_string(name)
-  for (q in mget(ls(running), envir = running)) .Call(c_query_wait, q$handle, 0) # frees what has ended
+  # Waiting frees what has ended.
+  for (q in mget(ls(running), envir = running)) .Call(c_query_wait, q$handle, 0)
   old <- running[[name]]
   if (!is.null(old) && phase_of(old) %in% c("starting", "running", "stopping")) {
-    abort_kind("state", "`name` must be free: a query \"{name}\" is running. Stop it, or choose another name.")
+    abort_kind("state", paste0(
+      "`name` must be free: a query \"{name}\" is running. ",
+      "Stop it, or choose another name."
+    ))
   }
   name
 }
@@ -131,7 +151,9 @@ query_spec <- function(x, sink, trigger, memory) {
   columns <- if (is.null(x$score) && length(sink)) NULL else setdiff(needed, meta_names())
   meta <- unique(c(intersect(needed, meta_names()), if (!is.null(x$score)) ".key", ".timestamp"))
   spec$bounded <- trigger == "available-now" || !is.null(x$to)
-  spec$source <- source_spec(x, columns = columns, meta = meta, bounded = spec$bounded, memory = memory)
+  spec$source <- source_spec(
+    x, columns = columns, meta = meta, bounded = spec$bounded, memory = memory
+  )
   spec$sinks <- lapply(sink, function(s) {
     if (s$kind == "topic") {
       list(kind = "topic", k = s$k$handle, topic = s$topic, key = s$key, columns = s$columns)
@@ -247,7 +269,8 @@ watch_bar <- function(q) {
 raise_query_error <- function(q) {
   s <- .Call(c_query_status, q$handle)
   if (phases[[s$phase + 1L]] == "failed") {
-    abort_native(s$error_kind, paste0("Query \"", q$name, "\" failed. ", s$error), call = sys.call(-1L))
+    text <- paste0("Query \"", q$name, "\" failed. ", s$error)
+    abort_native(s$error_kind, text, call = sys.call(-1L))
   }
 }
 
@@ -278,8 +301,9 @@ close.riffle_query <- function(con, ...) {
 print.riffle_query <- function(x, ...) {
   s <- query_status(x)
   cat(sprintf(
-    "<query %s: %s> %s rows in %s batches, %s scored, %s learnt (%s waiting), version %s\n", x$name, s$phase,
-    big(s$rows), big(s$batches), big(s$scored), big(s$learnt), big(s$pending), big(s$version)
+    "<query %s: %s> %s rows in %s batches, %s scored, %s learnt (%s waiting), version %s\n",
+    x$name, s$phase, big(s$rows), big(s$batches), big(s$scored), big(s$learnt), big(s$pending),
+    big(s$version)
   ))
   odd <- c(
     "bad records" = s$bad, "without a score" = s$unscored, "unseen levels" = s$unseen,

@@ -1,20 +1,22 @@
 #' Where the rows of a query go
 #'
-#' `sink_topic()` produces every row to a Kafka topic, `sink_memory()` keeps the last rows in this process, to be looked at
-#' with `as.data.frame()` while the query runs.
+#' `sink_topic()` produces every row to a Kafka topic, `sink_memory()` keeps the last rows in this
+#' process, to be looked at with `as.data.frame()` while the query runs.
 #'
 #' @param k A Kafka cluster: [kafka()] or [local_kafka()].
 #' @param topic Name of the topic, which must exist: see [kafka_create_topic()].
-#' @param key Name of the column whose text is the record's key; `NULL` for the column `key` when there is one (scores have the key
-#'   of the record they belong to), else no key. Records of one key go to one partition, by the hash that Java's producer uses.
+#' @param key Name of the column whose text is the record's key; `NULL` for the column `key` when
+#'   there is one (scores have the key of the record they belong to), else no key. Records of one
+#'   key go to one partition, by the hash that Java's producer uses.
 #' @param columns Names of the columns that the records hold; `NULL` for all.
-#' @param format `"json"`: one object a record. Missing values are `null`, times RFC 3339 text in UTC, numbers the shortest text
-#'   that reads back equal.
+#' @param format `"json"`: one object a record. Missing values are `null`, times RFC 3339 text in
+#'   UTC, numbers the shortest text that reads back equal.
 #' @param rows How many of the last rows to keep, a number.
 #' @param x A `sink_memory()`.
 #' @param ... Unused.
 #' @param row.names,optional Unused, as in the generic.
-#' @returns A `riffle_sink` for [start_query()]; `as.data.frame()` gives the rows kept, oldest first.
+#' @returns A `riffle_sink` for [start_query()]; `as.data.frame()` gives the rows kept, oldest
+#'   first.
 #' @section Errors:
 #' `riffle_error_argument`: a wrong type; `riffle_error_broker`: there is no such topic.
 #' @name sinks

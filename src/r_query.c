@@ -376,7 +376,7 @@ SEXP ffi_query_wait(SEXP handle, SEXP seconds) {
   do {
     int64_t slice = rfl_now_ns() + 50 * (int64_t)RFL_MS;
     ended = !rfl_query_wait(query, slice < until ? slice : until);
-    if (!holding) R_CheckUserInterrupt();
+    R_CheckUserInterrupt(); /* time limits and windows, also while ^C is held */
   } while (!ended && !signalled && rfl_now_ns() < until);
   if (ended) rfl_query_finish(query);
   return Rf_ScalarLogical(ended);

@@ -20,7 +20,10 @@ test_that("a query scores every record once, with the prediction of its model", 
   expect_true(await_query(q, 60))
   s <- as.data.frame(read_stream(
     w$k, w$topic[["scores"]],
-    record_schema(key = "string", score = "double", model = "factor", version = "double", time = "timestamp", id = "integer")
+    record_schema(
+      key = "string", score = "double", model = "factor", version = "double", time = "timestamp",
+      id = "integer"
+    )
   ))
   s <- s[order(s$id), ]
   expect_identical(s$id, w$data$id)
@@ -32,7 +35,7 @@ test_that("a query scores every record once, with the prediction of its model", 
   expect_equal(c(status$rows, status$scored, status$learnt), c(4000, 4000, 0))
 })
 
-test_that("a live model learns while it scores; every score names its version; replaying the plan gives the same model", {
+test_that("a live model learns while it scores; scores name versions; a replay gives its model", {
   w <- click_world(6000)
   m <- stream_glm(click ~ device + position, w$data[1:2000, ], binomial())
   live <- live_model(m)
@@ -106,7 +109,7 @@ test_that("a live model that learnt on its own is not overwritten by a checkpoin
   expect_error(run(touched), class = "riffle_error_state")
 })
 
-test_that("an unseen level scores as the first level and is counted; a missing value gives a missing score", {
+test_that("an unseen level scores as the first and is counted; a missing value gives none", {
   w <- click_world(1000)
   m <- stream_glm(click ~ device, w$data, binomial())
   odd <- data.frame(id = 1:3, device = c("mobile", "watch", NA), click = 0L)
@@ -178,7 +181,9 @@ test_that("a stream without a field that the model needs is refused before anyth
   w <- click_world(1000)
   m <- stream_glm(click ~ device, w$data, binomial())
   x <- read_stream(w$k, w$topic[["clicks"]], record_schema(id = "integer"))
-  expect_error(start_query(score_with(x, m), sink_memory()), "device", class = "riffle_error_schema")
+  expect_error(
+    start_query(score_with(x, m), sink_memory()), "device", class = "riffle_error_schema"
+  )
 })
 
 test_that("plot(), summary() and query_progress() tell of every batch", {

@@ -3,7 +3,7 @@ adult_schema <- function(d) {
   do.call(record_schema, as.list(stats::setNames(types, names(d))))
 }
 
-test_that("adult census from a topic meets the contract, frames cut at 1, 7, 1,000 rows and whole", {
+test_that("adult census from a topic meets the contract, frames cut at 1, 7, 1,000 rows, whole", {
   d <- adult_data()
   w <- test_world(c(adult = 4))
   kafka_produce(w$k, w$topic[["adult"]], d)
@@ -73,8 +73,8 @@ test_that("scores read by an independent client equal predict()", {
   client <- tempfile(fileext = ".py")
   writeLines(c(
     "import sys, kafka",
-    "c = kafka.KafkaConsumer(bootstrap_servers=sys.argv[1], auto_offset_reset='earliest', enable_auto_commit=False,",
-    "                        consumer_timeout_ms=10000)",
+    "c = kafka.KafkaConsumer(bootstrap_servers=sys.argv[1], auto_offset_reset='earliest',",
+    "                        enable_auto_commit=False, consumer_timeout_ms=10000)",
     "c.assign([kafka.TopicPartition(sys.argv[2], p) for p in range(3)])",
     "c.seek_to_beginning()",
     "for i, m in enumerate(c):",

@@ -26,7 +26,8 @@ test_that("score.R scores what is there; the second run reads only what is new",
   kafka_produce(w$k, w$topic[["clicks"]], d[2001:3000, c("device", "click")])
   second <- run_script(args)
   expect_identical(second$status, 0L, info = paste(second$text, collapse = "\n"))
-  expect_match(utils::tail(second$text, 1L), '"rows":1000,"scored":1000,.*"version":3,"resumed":true')
+  told <- utils::tail(second$text, 1L)
+  expect_match(told, '"rows":1000,"scored":1000,.*"version":3,"resumed":true')
   expect_equal(sum(kafka_offsets(w$k, w$topic[["scores"]])$latest), 3000)
 })
 
@@ -38,8 +39,10 @@ test_that("score.R exits 3 for a configuration that cannot work and 1 for what f
   path <- file.path(folder, "m.rds")
   saveRDS(m, path)
   args <- function(from) {
-    c("--brokers", w$k$brokers, "--model", path, "--from", from, "--to", w$topic[["scores"]], "--checkpoint",
-      file.path(folder, "ckpt"))
+    c(
+      "--brokers", w$k$brokers, "--model", path, "--from", from, "--to", w$topic[["scores"]],
+      "--checkpoint", file.path(folder, "ckpt")
+    )
   }
   kafka_produce(w$k, w$topic[["clicks"]], data.frame(other = 1))
   expect_identical(run_script(args(w$topic[["clicks"]]))$status, 3L)
@@ -57,7 +60,8 @@ test_that("SIGTERM stops an awaited query cleanly; it resumes without learning a
     "library(riffle)",
     sprintf("k <- kafka('%s')", w$k$brokers),
     sprintf("live <- live_model(readRDS('%s'))", file.path(folder, "m.rds")),
-    sprintf("q <- read_stream(k, '%s', record_schema(device = 'factor', click = 'integer')) |>", w$topic[["clicks"]]),
+    "schema <- record_schema(device = 'factor', click = 'integer')",
+    sprintf("q <- read_stream(k, '%s', schema) |>", w$topic[["clicks"]]),
     sprintf("  learn_with(live) |> start_query(checkpoint = '%s')", file.path(folder, "ckpt")),
     "while (query_status(q)$rows < as.numeric(commandArgs(TRUE)[[1]])) Sys.sleep(0.02)",
     "writeLines('ready', commandArgs(TRUE)[[2]])",
@@ -70,7 +74,8 @@ test_that("SIGTERM stops an awaited query cleanly; it resumes without learning a
     out <- tempfile()
     pid <- tempfile()
     system(sprintf(
-      "%s %s %d %s > %s 2>&1 & echo $! > %s", file.path(R.home("bin"), "Rscript"), job, rows, ready, out, pid
+      "%s %s %d %s > %s 2>&1 & echo $! > %s", file.path(R.home("bin"), "Rscript"), job, rows, ready,
+      out, pid
     ))
     until <- Sys.time() + 60
     while (!file.exists(ready) && Sys.time() < until) Sys.sleep(0.05)
