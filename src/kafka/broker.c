@@ -1,3 +1,5 @@
+#include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -30,7 +32,13 @@ static enum rfl_code open_cluster(struct rfl_broker *b, struct rfl_err *err) {
     rd_kafka_conf_destroy(conf);
     return rfl_fail(err, RFL_EBROKER, "the embedded broker does not start: %s", why);
   }
+  /* The mock cluster's thread takes a poll() that a signal interrupts for its end, and
+   * dies without a word: it must be born with all signals blocked. */
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
   b->mock = rd_kafka_mock_cluster_new(b->rk, b->nodes);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
   if (!b->mock)
     return rfl_fail(err, RFL_EBROKER,
                     "the embedded broker does not start: no port could be opened");

@@ -1,6 +1,8 @@
 /* The cluster as one sees it from outside: connecting, topics, offsets, what is said when
  * something is wrong. */
 #include <arpa/inet.h>
+#include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -324,6 +326,33 @@ TEST(the_broker_lives_as_long_as_its_clients) {
   rfl_kafka_release(k);
 }
 
+static void note_signal(int signal) { (void)signal; }
+
+/* librdkafka's mock cluster ends itself when a signal interrupts its thread's poll(). */
+TEST(the_broker_survives_signals) {
+  struct rfl_broker *broker = NULL;
+  struct sigaction take = {.sa_handler = note_signal}, old;
+  sigset_t usr, before;
+  sigemptyset(&usr);
+  sigaddset(&usr, SIGUSR2);
+  sigaction(SIGUSR2, &take, &old);
+  CHECK_OK(rfl_broker_new(1, &broker, &err), &err);
+  /* Blocked here, a signal to the process goes to any thread that takes it. */
+  pthread_sigmask(SIG_BLOCK, &usr, &before);
+  for (int i = 0; i < 50; i++) {
+    kill(getpid(), SIGUSR2);
+    struct timespec pause = {.tv_nsec = 2000000};
+    nanosleep(&pause, NULL);
+  }
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  sigaction(SIGUSR2, &old, NULL);
+  struct rfl_kafka *k = NULL;
+  CHECK_OK(rfl_broker_create_topic(broker, "t", 1, &err), &err);
+  CHECK_OK(rfl_broker_connect(broker, NULL, &k, &err), &err);
+  rfl_kafka_release(k);
+  rfl_broker_release(broker);
+}
+
 TEST(nearest_names) {
   const char *const name[] = {"adclicks", "scores", "impressions"};
   CHECK_STR(rfl_nearest("adclick", name, 3), "adclicks");
@@ -381,6 +410,7 @@ int main(void) {
   RUN(a_peek_is_spread_over_the_partitions);
   RUN(a_connection_is_dead_in_a_forked_child);
   RUN(the_broker_lives_as_long_as_its_clients);
+  RUN(the_broker_survives_signals);
   RUN(nearest_names);
   RUN(every_allocation_may_fail);
   stage_close();
