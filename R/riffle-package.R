@@ -17,8 +17,8 @@
   }
 }
 
-# Stops queries, then clients. The library stays loaded while R still has handles: their
-# finalizers are in it.
+# Stops queries, then clients. The library stays loaded while R still has handles, whose
+# finalizers are in it, or a thread was left behind that runs its code.
 .onUnload <- function(libpath) { # nolint
   .Call(c_handles_close)
   gc()

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/thread.h"
 #include "glue_start.h"
 
 /* ---- handles ---- */
@@ -96,10 +97,11 @@ void r_handle_close(SEXP handle) {
   if (box && box->pid == getpid()) empty(box);
 }
 
-/* Releases every object in the order of ranks and tells how many handles R still has: the
- * library may be unloaded only when there are none, since their finalizers are in it. */
+/* Releases every object in the order of ranks and tells what still needs the library, so
+ * that it may be unloaded only at 0: handles, whose finalizers are in it, and threads
+ * that were left behind. */
 SEXP ffi_handles_close(void) {
-  double alive = 0;
+  double alive = rfl_thread_left();
   for (int rank = R_QUERIES; rank <= R_MEMORY; rank++) {
     for (struct box *b = boxes.next; b != &boxes; b = b->next) {
       if ((int)b->type->rank == rank && b->pid == getpid()) empty(b);

@@ -14,6 +14,8 @@
 #define FCONE
 #endif
 #include <dlfcn.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,9 +89,20 @@ static bool find(void *library, const char *name, void *function) {
   return symbol != NULL;
 }
 
+/* OpenBLAS starts its threads when it is loaded: with all signals blocked, since R's
+ * handlers must run on R's thread. */
+static void *load_blas(void) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  void *library = dlopen(RIFFLE_OPENBLAS, HOW);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return library;
+}
+
 static bool open_blas(struct rfl_blas *table) {
   bool shared = dlopen(RIFFLE_OPENBLAS, RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD) != NULL;
-  void *library = dlopen(RIFFLE_OPENBLAS, HOW);
+  void *library = load_blas();
   if (!library) return false;
   bool all =
       find(library, "dsyrk_", &table->syrk) && find(library, "dgemv_", &table->gemv) &&

@@ -45,6 +45,15 @@ enum rfl_code rfl_thread_start(pthread_t *gives, void *(*run)(void *), void *arg
   return RFL_OK;
 }
 
+static atomic_bool some_left;
+
+void rfl_thread_leave(pthread_t thread) {
+  pthread_detach(thread);
+  some_left = true;
+}
+
+bool rfl_thread_left(void) { return some_left; }
+
 #if defined(__APPLE__)
 int rfl_cond_init(pthread_cond_t *cond) { return pthread_cond_init(cond, NULL); }
 

@@ -20,6 +20,11 @@
 
 enum rfl_code rfl_thread_start(pthread_t *gives, void *(*run)(void *), void *arg,
                                struct rfl_err *) RFL_CHECKED;
+/* Leaves a thread behind that hangs: it ends by itself, nobody knows when. From then on
+ * rfl_thread_left() is true for ever, and the library must stay loaded, since the code
+ * that the thread runs is in it. */
+void rfl_thread_leave(pthread_t);
+bool rfl_thread_left(void);
 
 /* Wait on `cond` (made by rfl_cond_init: monotonic clock) until `until_ns`; false once
  * that has passed. */

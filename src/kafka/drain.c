@@ -349,7 +349,7 @@ bool rfl_drain_stop(struct rfl_drain *d) {
     rfl_ring_stop(&d->ring);
     rfl_drain_hurry(d);
     if (!rfl_ring_await_close(&d->ring, rfl_now_ns() + STOP_S * (int64_t)RFL_SECOND)) {
-      pthread_detach(d->thread);
+      rfl_thread_leave(d->thread);
       return false;
     }
     pthread_join(d->thread, NULL);

@@ -83,7 +83,7 @@ enum rfl_code rfl_errand_go_seated(struct rfl_errand_seat *r, const struct rfl_e
   r->left = code != RFL_OK;
   pthread_mutex_unlock(&r->lock);
   if (code) {
-    pthread_detach(thread);
+    rfl_thread_leave(thread);
     return code;
   }
   pthread_join(thread, NULL);

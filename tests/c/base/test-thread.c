@@ -1,5 +1,6 @@
 #include "base/thread.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
@@ -52,6 +53,25 @@ TEST(every_task_runs_once_in_a_slot_of_its_own) {
     check_job(pool, TASKS);
     rfl_pool_release(pool);
   }
+}
+
+static void *wait_for_go(void *arg) {
+  while (!atomic_load((atomic_bool *)arg)) sched_yield();
+  atomic_store((atomic_bool *)arg, false);
+  return NULL;
+}
+
+TEST(a_thread_that_was_left_behind_is_known) {
+  struct rfl_err err;
+  atomic_bool go = false;
+  pthread_t thread;
+  CHECK_OK(rfl_thread_start(&thread, wait_for_go, &go, &err), &err);
+  CHECK(!rfl_thread_left());
+  rfl_thread_leave(thread);
+  CHECK(rfl_thread_left());
+  atomic_store(&go, true);
+  while (atomic_load(&go)) sched_yield();
+  CHECK(rfl_thread_left()); /* it may not have returned yet */
 }
 
 TEST(no_pool_runs_on_the_caller) {
@@ -242,6 +262,7 @@ TEST(every_allocation_may_fail) { SWEEP(make_and_use()); }
 
 int main(void) {
   RUN(every_task_runs_once_in_a_slot_of_its_own);
+  RUN(a_thread_that_was_left_behind_is_known);
   RUN(no_pool_runs_on_the_caller);
   RUN(jobs_follow_each_other_without_a_race);
   RUN(tasks_run_at_the_same_time);
