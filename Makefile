@@ -5,6 +5,7 @@
 #   make test-c          the core without R: every floor, $(CC), address and undefined sanitizers
 #   make test-c CC=clang MODE=tsan FLOORS=stream
 #   make test-r          the R tests against the installed package
+#   make sanitized-r     the R tests against a package with sanitizers (two minutes; not part of `make test`)
 #   make check           R CMD build and R CMD check
 #   make lint            floors, sizes and format
 #   make fmt             format the C files by clang-format
@@ -39,7 +40,7 @@ LIB_kafka = -lrdkafka
 
 C_FILES = find src tests/c tests/fuzz bench -name '*.[ch]'
 
-.PHONY: all lib demo test test-c test-r check lint fmt fmt-check fuzz cov analyze bench clean
+.PHONY: all lib demo test test-c test-r sanitized-r check lint fmt fmt-check fuzz cov analyze bench clean
 all: lib
 lib: $(foreach f,$(FLOORS),$(BUILD)/lib$(f).a)
 
@@ -118,7 +119,10 @@ demo:
 test:
 	sh tools/test
 test-r:
-	Rscript tools/test-r.R
+	mkdir -p build
+	Rscript tools/test-r.R build/results-r.txt
+sanitized-r:
+	sh tools/sanitized-r
 check:
 	rm -rf build/pkg && mkdir -p build/pkg
 	cd build/pkg && R CMD build ../.. && _R_CHECK_FORCE_SUGGESTS_=false R CMD check --no-manual riffle_*.tar.gz
