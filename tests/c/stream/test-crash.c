@@ -11,7 +11,7 @@
 #include <stdio.h>
 
 #include "../harness.h"
-#include "openblas.h"
+#include "blas_fill.h"
 #include "process.h"
 
 #define SHORT(is_gone)                                                                   \
@@ -248,7 +248,7 @@ const char *__asan_default_options(void) {
 
 int main(void) {
   harness_cpu();
-  fill_blas();
+  blas_fill();
   RUN(with_a_unit_nothing_is_put_lost_or_learnt_twice_whatever_two_calls_fail);
   RUN(with_a_unit_a_place_that_was_lost_uncommitted_is_taken_up_again_whatever_fails);
   RUN(with_a_store_bound_to_the_unit_whatever_two_calls_fail);

@@ -3,9 +3,9 @@
 #include <stdio.h>
 
 #include "../harness.h"
+#include "blas_fill.h"
 #include "learn/glm.h"
 #include "num/gather.h"
-#include "openblas.h"
 #include "rows.h"
 #include "stream/fit.h"
 #include "tiny.h"
@@ -358,7 +358,7 @@ TEST(no_rows_at_all_are_fitted_as_the_learner_says) {
 
 int main(void) {
   harness_cpu();
-  fill_blas();
+  blas_fill();
   RUN(a_summable_fit_is_the_same_to_the_bit_for_any_cut_and_any_number_of_threads);
   RUN(an_ordered_fit_is_the_same_to_the_bit_for_any_cut);
   RUN(a_glm_fit_is_the_same_to_the_bit_for_any_cut_and_any_number_of_threads);

@@ -4,8 +4,8 @@
 #include "../harness.h"
 #include "base/clock.h"
 #include "base/thread.h"
+#include "blas_fill.h"
 #include "learn/glm.h"
-#include "openblas.h"
 #include "rows.h"
 #include "stream/fit.h"
 #include "stream/live.h"
@@ -387,7 +387,7 @@ TEST(a_live_model_that_gets_no_memory_says_so_and_leaves_nothing) { SWEEP(live_o
 
 int main(void) {
   harness_cpu();
-  fill_blas();
+  blas_fill();
   RUN(the_model_does_not_depend_on_how_rows_come);
   RUN(the_version_counts_full_blocks_and_the_rest_waits_until_flushed);
   RUN(every_row_of_an_ordered_learner_is_a_version);

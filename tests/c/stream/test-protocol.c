@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "../harness.h"
-#include "openblas.h"
+#include "blas_fill.h"
 #include "process.h"
 #include "tiny.h"
 
@@ -272,7 +272,7 @@ TEST(a_loop_that_gets_no_memory_says_so_and_leaves_nothing) {
 
 int main(void) {
   harness_cpu();
-  fill_blas();
+  blas_fill();
   RUN(a_batch_is_learnt_by_place_and_position_and_scored_before_it_is_learnt);
   RUN(a_place_that_went_for_good_is_not_committed_any_more);
   RUN(a_restart_that_would_lose_or_repeat_is_refused_with_the_reason);

@@ -2,8 +2,8 @@
  */
 #include "../harness.h"
 #include "base/clock.h"
+#include "blas_fill.h"
 #include "kit.h"
-#include "openblas.h"
 #include "rows.h"
 #include "stream/control.h"
 #include "tiny.h"
@@ -431,7 +431,7 @@ TEST(a_query_that_gets_no_memory_says_so_and_leaves_nothing) {
 
 int main(void) {
   harness_cpu();
-  fill_blas();
+  blas_fill();
   RUN(a_query_runs_to_the_end_and_tells_what_it_did);
   RUN(progress_tells_of_each_batch_the_version_that_scored_it_and_its_end);
   RUN(progress_remembers_the_newest_batches_however_many_there_were);

@@ -5,8 +5,8 @@
 #include "../harness.h"
 #include "base/clock.h"
 #include "base/thread.h"
+#include "blas_fill.h"
 #include "kit.h"
-#include "openblas.h"
 #include "rows.h"
 #include "tiny.h"
 
@@ -272,7 +272,7 @@ TEST(a_forked_child_may_release_the_query_and_nothing_happens) {
 
 int main(void) {
   harness_cpu();
-  fill_blas();
+  blas_fill();
   RUN(an_idle_query_stops_at_once_and_goes_on_where_it_was_without_learning_twice);
   RUN(stop_gives_up_a_sink_that_never_answers_within_the_drain_time);
   RUN(a_query_that_has_not_begun_can_be_stopped);
