@@ -23,9 +23,16 @@
 #include "num/block.h"
 #include "num/layout.h"
 
-enum rfl_variable_kind { RFL_NUMBER, RFL_CATEGORY };
+enum rfl_variable_kind { RFL_NUMBER, RFL_CATEGORY, RFL_HASHED };
 struct rfl_variable { /* a column of the frame that the formula uses */
   const char *name;
+  /* HASHED: hashed(name, with...), any type: the slot of a value is the hash of seed, the
+   * names and the canonical texts, by 2^k slots. 0 slots: an open set, 64 bits a value. A
+   * missing value is a value of its own. */
+  size_t n_with;
+  const char *const *with;
+  int32_t slots;
+  uint64_t seed;
   enum rfl_variable_kind kind; /* logical is a category with the levels FALSE, TRUE */
   bool logical;
   const char *const *level; /* category: declared or discovered, in C order */
@@ -36,7 +43,21 @@ struct rfl_term_spec { /* a product of variables */
   const int32_t *variable;         /* in the order of R's column names */
   const struct rfl_coding *coding; /* one a variable; ignored for numbers */
 };
-enum rfl_response { RFL_RESPONSE_NONE, RFL_RESPONSE_NUMBER, RFL_RESPONSE_CLASS };
+enum rfl_response {
+  RFL_RESPONSE_NONE,
+  RFL_RESPONSE_NUMBER,
+  RFL_RESPONSE_CLASS, /* y = 0 for the first level, 1 for any other (as glm()) */
+  RFL_RESPONSE_CODE   /* y = the 0-based code of the level */
+};
+enum rfl_extra_kind { RFL_EXTRA_NUMBER, RFL_EXTRA_LEVEL, RFL_EXTRA_BUCKET };
+struct rfl_extra_spec { /* a column that comes as block->extra, as doubles */
+  const char *name;
+  enum rfl_extra_kind kind; /* a number, the code of a level, the hash modulo `buckets` */
+  bool may_miss;            /* NaN is delivered; else a missing one leaves the row out */
+  bool for_scoring;         /* wanted when scoring too */
+  const char *const *level;
+  int32_t n_levels, buckets;
+};
 struct rfl_recipe_spec { /* borrowed; copied */
   size_t n_variables;
   const struct rfl_variable *variable;
@@ -44,13 +65,18 @@ struct rfl_recipe_spec { /* borrowed; copied */
   size_t n_terms;
   const struct rfl_term_spec *term;
   enum rfl_response response;
-  const char *y; /* column of the response */
-  const char *const
-      *y_level; /* CLASS: its levels; y = 0 for the first, 1 for any other (as glm()) */
-  int32_t n_y_levels; /* a logical or 0/1 number response is a NUMBER */
-  const char *weight; /* column, or NULL */
-  size_t n_offsets;   /* columns that add up to the offset */
+  const char *y;              /* column of the response */
+  const char *const *y_level; /* CLASS, CODE: its levels */
+  int32_t n_y_levels;         /* a logical or 0/1 number response is a NUMBER */
+  const char *weight;         /* column, or NULL */
+  size_t n_offsets;           /* columns that add up to the offset */
   const char *const *offset;
+  size_t n_extra;
+  const struct rfl_extra_spec *extra;
+  bool missing; /* rows with missing features stay: NaN, code -1. The response, weight,
+                   offset and extras still leave a row out. An unseen level is then -1 */
+  bool shared;  /* hashed variables (all of the same slots) share one table */
+  bool keyed;   /* block->key is filled: topic, partition and offset, or the row number */
 };
 
 struct rfl_recipe;

@@ -20,6 +20,7 @@ void glm_design_release(struct glm_design *d) {
 enum rfl_code glm_design_new(const struct rfl_layout *l, struct glm_design **gives,
                              struct rfl_err *err) {
   RFL_TRY(rfl_layout_check(l, err));
+  RFL_TRY(rfl_layout_plain(l, err));
   struct glm_design *d = rfl_alloc(1, sizeof *d);
   if (!d) return rfl_no_memory(err);
   atomic_init(&d->refs, 1);

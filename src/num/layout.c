@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 
+enum { MAX_EXTRA = 64 };
 static const char damaged[] = "The layout of a model is damaged: %s.";
 
 static void coding_release(struct rfl_coding *c) {
@@ -68,6 +69,9 @@ void rfl_layout_write(const struct rfl_layout *l, struct rfl_buf *out) {
   rfl_buf_u64(out, l->n_dense);
   rfl_buf_u64(out, l->n_coded);
   rfl_buf_i32s(out, l->levels, l->n_coded);
+  rfl_buf_u64(out, l->n_extra);
+  rfl_buf_i32(out, l->slots);
+  rfl_buf_u8(out, l->missing ? 1 : 0);
   rfl_buf_u64(out, l->n_terms);
   for (size_t t = 0; t < l->n_terms; t++) {
     const struct rfl_term *term = &l->term[t];
@@ -145,6 +149,10 @@ static enum rfl_code body_read(struct rfl_reader *in, struct rfl_layout *l,
   if (in->bad) return RFL_OK;
   if (!(l->levels = rfl_alloc(l->n_coded, sizeof *l->levels))) return rfl_no_memory(err);
   rfl_read_i32s(in, l->levels, l->n_coded);
+  l->n_extra = (size_t)rfl_read_u64(in);
+  l->slots = rfl_read_i32(in);
+  l->missing = rfl_read_u8(in) != 0;
+  if (l->n_extra > MAX_EXTRA) in->bad = true;
   size_t n = (size_t)rfl_read_count(in, 36);
   if (in->bad) return RFL_OK;
   if (!(l->term = rfl_alloc(n, sizeof *l->term))) return rfl_no_memory(err);
@@ -183,7 +191,8 @@ static bool codings_fit(const struct rfl_term *term, int32_t levels) {
     columns *= c->columns;
     if (rows > INT32_MAX) return false;
   }
-  return term->n_codings && rows == levels && columns == term->n_x;
+  if (!term->n_codings) return term->n_x == levels;
+  return rows == levels && columns == term->n_x;
 }
 
 static const char *term_fault(const struct rfl_layout *l, const struct rfl_term *term) {
@@ -192,25 +201,53 @@ static const char *term_fault(const struct rfl_layout *l, const struct rfl_term 
   if (term->coded < 0)
     return term->n_z == 1 && term->n_x == 1 && !term->n_codings ? NULL : "a term's size";
   int32_t levels = l->levels[term->coded];
+  if (l->slots && !term->n_codings && levels != l->slots) return "the slots of a term";
   return term->n_z == levels && codings_fit(term, levels) ? NULL : "a factor's coding";
 }
 
-enum rfl_code rfl_layout_check(const struct rfl_layout *l, struct rfl_err *err) {
+bool rfl_term_shared(const struct rfl_layout *l, const struct rfl_term *term) {
+  return l->slots && term->coded >= 0 && !term->n_codings;
+}
+
+/* Where the columns of the terms end; those of the shared table come last, once. */
+static const char *places_fault(const struct rfl_layout *l) {
   int64_t z = 0, x = 0;
-  int ones = 0;
-  const char *fault = NULL;
-  for (size_t k = 0; k < l->n_coded; k++)
-    if (l->levels[k] < 1) fault = "the levels of a column";
-  for (size_t t = 0; !fault && t < l->n_terms; t++) {
+  int32_t shared = 0;
+  for (size_t t = 0; t < l->n_terms; t++) {
     const struct rfl_term *term = &l->term[t];
-    if (term->z != z || term->x != x) fault = "the place of a term";
-    if (!fault) fault = term_fault(l, term);
-    ones += term->coded < 0 && term->dense < 0;
+    const char *fault = term_fault(l, term);
+    if (fault) return fault;
+    if (rfl_term_shared(l, term)) {
+      if (term->z != l->n_z - l->slots || term->x != l->n_x - l->slots)
+        return "the place of a term";
+      shared = l->slots;
+      continue;
+    }
+    if (term->z != z || term->x != x) return "the place of a term";
     z += term->n_z;
     x += term->n_x;
-    if (z > INT32_MAX) fault = "its size";
+    if (z > INT32_MAX) return "its size";
   }
-  if (!fault && (z != l->n_z || x != l->n_x)) fault = "its size";
+  return z + shared == l->n_z && x + shared == l->n_x ? NULL : "its size";
+}
+
+enum rfl_code rfl_layout_check(const struct rfl_layout *l, struct rfl_err *err) {
+  int ones = 0;
+  const char *fault = NULL;
+  if (l->n_extra > MAX_EXTRA || l->slots < 0) fault = "its size";
+  for (size_t k = 0; k < l->n_coded; k++)
+    if (l->levels[k] < 0) fault = "the levels of a column";
+  if (!fault) fault = places_fault(l);
+  for (size_t t = 0; !fault && t < l->n_terms; t++)
+    ones += l->term[t].coded < 0 && l->term[t].dense < 0;
   if (!fault && ones != (l->intercept ? 1 : 0)) fault = "the intercept";
   return fault ? rfl_fail(err, RFL_EDATA, damaged, fault) : RFL_OK;
+}
+
+enum rfl_code rfl_layout_plain(const struct rfl_layout *l, struct rfl_err *err) {
+  bool open = false;
+  for (size_t k = 0; k < l->n_coded; k++) open = open || l->levels[k] == 0;
+  if (!l->slots && !l->missing && !open) return RFL_OK;
+  return rfl_fail(err, RFL_EARGUMENT,
+                  "This learner needs declared levels and complete rows.");
 }

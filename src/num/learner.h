@@ -1,8 +1,8 @@
 /* The learner: an algorithm over blocks. It sees no frame, no file and no clock; batch,
  * out-of-core and online are drivers (in stream/) of the same verbs:
  *
- *     open -> { part -> absorb* -> merge }* -> settle(&again), again and again     a
- * batch fit open or read -> { absorb, settle* , renew }* batch-online, block by block
+ *     open -> { part -> absorb* -> merge }* -> settle(&again), again and again: a fit
+ *     open or read -> { absorb, settle*, renew }*: batch-online, block by block
  *
  * A pass on several threads: cells of grid(layout) rows by the gather -> absorb into a
  * part() each -> merge in the order of the cells -> settle. Bit-equal for any cut and any
@@ -69,6 +69,11 @@ struct rfl_learner { /* a constant table */
   size_t (*size)(const struct rfl_state *);
   const struct rfl_layout *(*layout)(const struct rfl_state *);
   void (*release)(struct rfl_state *);
+  /* The same knowledge over a layout that has more levels: column z of the old Z is
+   * column to[z] of the new one. New columns are as if no row had had them. NULL: cannot.
+   */
+  enum rfl_code (*widen)(const struct rfl_state *, const struct rfl_layout *wider,
+                         const int32_t *to, struct rfl_state **gives, struct rfl_err *);
 };
 
 #endif
