@@ -74,7 +74,7 @@ stream_glm <- function(formula, data, family = gaussian(), weights, offset, subs
   )
   rows <- subset_rows(if (!missing(subset)) substitute(subset), data, env)
   fit_glm(list(
-    call = tidy_call(match.call()), plan = plan, data = data, family = family,
+    call = tidy_call(match.call(), quote(stream_glm)), plan = plan, data = data, family = family,
     extras = Filter(Negate(is.null), extras), calls = calls, subset = rows,
     na_action = na_action, contrasts = contrasts, start = start, control = control,
     defaults = getOption("contrasts")
@@ -83,34 +83,15 @@ stream_glm <- function(formula, data, family = gaussian(), weights, offset, subs
 
 # `cut`: rows of a frame; NULL for one frame. Only tests cut.
 fit_glm <- function(job, cut = NULL) {
-  rows <- learning_rows(job$plan, job$data, job$extras, job$subset, cut)
-  check_response_kind(job$plan, rows$kind, job$family)
-  recipe <- compile_recipe(
-    job$plan, rows$kind, find_levels(job$plan, rows), rows$ordered, rows$own,
-    job$contrasts, job$defaults,
-    weight = job$extras$weights$name, offset = job$extras$offset$name
-  )
-  columns <- design_columns(recipe)
-  job$start <- check_start(job$start, columns$names)
-  fitted <- .Call(c_glm_fit, rows$frames, recipe, list(
-    family = family_codes[[job$family$family]], threads = job$control$threads,
-    epsilon = job$control$epsilon, maxit = job$control$maxit, start = job$start,
-    fail = job$na_action == "na.fail"
-  ))
-  tt <- job$plan$terms
-  environment(tt) <- kept_environment(job)
-  object <- structure(
+  job$learner <- "glm"
+  job$check <- \(rows) check_response_kind(job$plan, rows$kind, job$family)
+  job$options <- \(recipe) {
     list(
-      call = job$call, formula = stats::formula(tt), terms = tt,
-      family = job$family, recipe = recipe,
-      contrasts = if (length(recipe$contrasts)) recipe$contrasts,
-      xlevels = factor_levels(recipe), weights_call = job$call$weights,
-      offset_call = job$call$offset, na.action = job$na_action, control = job$control,
-      counts = fitted$counts, positions = frames_positions(rows$frames)
-    ),
-    class = c("riffle_glm", "riffle_model")
-  )
-  object <- set_state(object, fitted$state)
+      family = family_codes[[job$family$family]], epsilon = job$control$epsilon,
+      maxit = job$control$maxit, start = check_start(job$start, design_columns(recipe)$names)
+    )
+  }
+  object <- fit_rows(job, cut, class = "riffle_glm")
   say_fit(object)
   object
 }
@@ -166,19 +147,6 @@ check_control <- function(control) {
   out
 }
 
-check_na_action <- function(action) {
-  known <- c("na.omit", "na.exclude", "na.fail")
-  if (is.character(action) && length(action) == 1L && action %in% known) {
-    return(action)
-  }
-  for (name in known) {
-    if (identical(action, get(name, envir = asNamespace("stats")))) {
-      return(name)
-    }
-  }
-  abort_argument("`na.action` must be na.omit, na.exclude or na.fail.")
-}
-
 check_start <- function(start, names) {
   if (is.null(start)) {
     return(NULL)
@@ -202,33 +170,8 @@ check_response_kind <- function(plan, kind, family) {
 
 # ---- the value -----------------------------------------------------------------------
 
-# The call without the rows that do.call() may have put into it.
-tidy_call <- function(call) {
-  if (is.function(call[[1L]])) call[[1L]] <- quote(stream_glm)
-  if (inherits(call$formula, "formula")) environment(call$formula) <- globalenv()
-  for (name in intersect(c("data", "weights", "offset", "subset"), names(call))) {
-    if (!is.language(call[[name]])) call[[name]] <- as.name(name)
-  }
-  call
-}
-
-# The formula's environment may hold the data: it is kept only for weights or an offset that are
-# computed from variables of it.
-kept_environment <- function(job) {
-  outside <- setdiff(unlist(lapply(job$calls, all.vars)), names(job$data))
-  if (length(outside)) environment(job$plan$terms) else globalenv()
-}
-
-factor_levels <- function(recipe) {
-  is_factor <- vapply(recipe$variables, \(v) v$kind == "category" && !v$logical, NA)
-  found <- lapply(recipe$variables[is_factor], \(v) v$levels)
-  names(found) <- vapply(recipe$variables[is_factor], \(v) v$label, "")
-  if (length(found)) found
-}
-
-# The value that holds `state` (the learner's bytes) and what R shows of it.
-set_state <- function(object, state) {
-  result <- .Call(c_glm_result, state)
+set_state.riffle_glm <- function(object, state) {
+  result <- .Call(c_model_result, "glm", state)
   object$state <- state
   object$coefficients <- stats::setNames(result$coef, design_columns(object$recipe)$names)
   object$levels <- level_counts(object$recipe, result$level_rows, result$level_events)

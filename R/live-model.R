@@ -4,14 +4,14 @@
 #' it ([score_with()]) and learn into it ([learn_with()]); `current_model()` takes a snapshot, a
 #' value again.
 #'
-#' @param model A model from [stream_glm()].
+#' @param model A model, such as [stream_glm()] makes.
 #' @param name Its name in scores, a string; `NULL` for the name of the variable given.
 #' @param x A live model, or a query that learns.
 #' @param object A live model.
 #' @param newdata Rows to learn or to score: a data frame or a stream.
 #' @param flush `TRUE`: rows that do not fill a learning block are learnt at once as a shorter
 #'   one; `FALSE`: they wait for more.
-#' @param ... Passed on to [predict.riffle_glm()], or unused.
+#' @param ... Passed on to the model's own `predict()`, or unused.
 #' @returns `live_model()`: a `riffle_live`. `update()`: the live model, invisibly. `predict()`:
 #'   as for the model that it is now. `current_model()`: a model.
 #' @details
@@ -49,7 +49,10 @@ live_model <- function(model, name = NULL) {
 
 # A fresh live model around a value.
 as_live <- function(model, name = "model") {
-  handle <- .Call(c_live_new, model$state, model$recipe, name, model$control$block)
+  handle <- .Call(
+    c_live_new, model$learner, model$state, model$recipe, name, model$control$block,
+    row_keep(model)
+  )
   structure(list(handle = handle, model = model, name = name), class = "riffle_live")
 }
 
@@ -80,14 +83,19 @@ current_model <- function(x) {
 print.riffle_live <- function(x, ...) {
   status <- .Call(c_live_status, x$handle)
   cat(sprintf(
-    "<live model %s: %s, %s coefficients> updates in place, version %s\n", x$name,
-    deparse1(x$model$formula), big(length(x$model$coefficients)), big(status$version)
+    "<live model %s: %s%s> updates in place, version %s\n", x$name, deparse1(x$model$formula),
+    coefficient_count(x$model), big(status$version)
   ))
   if (status$touched) {
     counts <- c(big(status$learnt), big(status$pending))
     cat(sprintf("  %s rows learnt, %s waiting for a full block\n", counts[[1L]], counts[[2L]]))
   }
   invisible(x)
+}
+
+coefficient_count <- function(model) {
+  n <- length(model$coefficients)
+  if (n) sprintf(", %s coefficients", big(n)) else ""
 }
 
 #' @rdname live_model
@@ -104,5 +112,5 @@ update.riffle_live <- function(object, newdata, ..., flush = FALSE) {
 #' @export
 predict.riffle_live <- function(object, newdata, ...) {
   if (missing(newdata)) abort_keeps_no_rows("predict")
-  predict.riffle_glm(current_model(object), newdata, ...)
+  stats::predict(current_model(object), newdata, ...)
 }

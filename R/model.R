@@ -224,6 +224,96 @@ find_levels <- function(plan, rows) {
   levels
 }
 
+# ---- the fit -------------------------------------------------------------------------
+
+# Rows -> levels -> recipe -> state -> model, for every learner. `job` holds
+#   call, plan, data, extras (columns of weights and offset), calls (their expressions), subset,
+#   na_action, contrasts, defaults (options("contrasts")), control, family (or NULL)
+#   learner   its name in C
+#   recipe    further arguments of compile_recipe(), a list
+#   check     function(rows): refuses rows that the learner cannot take; or NULL
+#   options   function(recipe): the learner's options for C, a list
+#   half_life rows after which a row counts half in updates; NULL: never
+# `cut`: rows of a frame; NULL for one frame. Only tests cut.
+fit_rows <- function(job, cut = NULL, class) {
+  rows <- learning_rows(job$plan, job$data, job$extras, job$subset, cut)
+  if (!is.null(job$check)) job$check(rows)
+  recipe <- do.call(compile_recipe, c(
+    list(
+      job$plan, rows$kind, find_levels(job$plan, rows), rows$ordered, rows$own, job$contrasts,
+      job$defaults,
+      weight = job$extras$weights$name, offset = job$extras$offset$name
+    ),
+    job$recipe
+  ))
+  options <- c(
+    job$options(recipe), list(threads = job$control$threads, fail = job$na_action == "na.fail")
+  )
+  fitted <- .Call(c_model_fit, job$learner, rows$frames, recipe, options)
+  tt <- job$plan$terms
+  environment(tt) <- kept_environment(job)
+  object <- structure(
+    list(
+      call = job$call, formula = stats::formula(tt), terms = tt, learner = job$learner,
+      family = job$family, recipe = recipe,
+      contrasts = if (length(recipe$contrasts)) recipe$contrasts,
+      xlevels = factor_levels(recipe), weights_call = job$call$weights,
+      offset_call = job$call$offset, na.action = job$na_action, control = job$control,
+      half_life = if (is.null(job$half_life)) Inf else job$half_life,
+      counts = fitted$counts, positions = frames_positions(rows$frames)
+    ),
+    class = c(class, "riffle_model")
+  )
+  set_state(object, fitted$state)
+}
+
+# The value that holds `state` (the learner's bytes) and what R shows of it. It sets `state` and
+# `version`.
+set_state <- function(object, state) UseMethod("set_state")
+
+# What a query may write as a score: names of types, and their codes in C.
+score_types <- function(object) UseMethod("score_types")
+
+# What a row's weight becomes with every row that follows.
+row_keep <- function(object) 0.5^(1 / object$half_life)
+
+check_na_action <- function(action) {
+  known <- c("na.omit", "na.exclude", "na.fail")
+  if (is.character(action) && length(action) == 1L && action %in% known) {
+    return(action)
+  }
+  for (name in known) {
+    if (identical(action, get(name, envir = asNamespace("stats")))) {
+      return(name)
+    }
+  }
+  abort_argument("`na.action` must be na.omit, na.exclude or na.fail.")
+}
+
+# The call without the rows that do.call() may have put into it.
+tidy_call <- function(call, verb) {
+  if (is.function(call[[1L]])) call[[1L]] <- verb
+  if (inherits(call$formula, "formula")) environment(call$formula) <- globalenv()
+  for (name in intersect(c("data", "weights", "offset", "subset"), names(call))) {
+    if (!is.language(call[[name]])) call[[name]] <- as.name(name)
+  }
+  call
+}
+
+# The formula's environment may hold the data: it is kept only for weights or an offset that are
+# computed from variables of it.
+kept_environment <- function(job) {
+  outside <- setdiff(unlist(lapply(job$calls, all.vars)), names(job$data))
+  if (length(outside)) environment(job$plan$terms) else globalenv()
+}
+
+factor_levels <- function(recipe) {
+  is_factor <- vapply(recipe$variables, \(v) v$kind == "category" && !v$logical, NA)
+  found <- lapply(recipe$variables[is_factor], \(v) v$levels)
+  names(found) <- vapply(recipe$variables[is_factor], \(v) v$label, "")
+  if (length(found)) found
+}
+
 # ---- rows for a model that is there --------------------------------------------------
 
 # The frames of new rows: the columns that scoring or learning need, by name, and weights and
@@ -246,6 +336,70 @@ new_rows <- function(object, newdata, what, cut = NULL) {
   if (!length(columns)) columns <- list(.row = numeric(nrow(newdata)))
   for (extra in made) columns[[extra$name]] <- extra$value
   cut_frames(as_columns(columns, nrow(newdata)), cut)
+}
+
+# Scores of C: `what` is a code of the learner. Several columns come one after the other.
+score_frames <- function(object, frames, what, unseen) {
+  .Call(c_model_score, object$learner, object$state, object$recipe, frames, what, unseen)
+}
+
+# A model that has learnt new rows too.
+learn_rows <- function(object, newdata) {
+  check_data(newdata, "newdata")
+  if (is_stream(newdata)) newdata <- skip_learnt(object, newdata)
+  learn_frames(object, new_rows(object, newdata, "learn"))
+}
+
+# The stream from where the model's knowledge of its topic ends, and how many positions that skips.
+skip_learnt <- function(object, stream) {
+  learnt <- object$positions
+  learnt <- learnt[as.character(learnt$topic) == stream$topic, , drop = FALSE]
+  if (stream$kind != "kafka" || !nrow(learnt)) {
+    return(stream)
+  }
+  now <- kafka_offsets(stream$k, stream$topic, at = stream$from)
+  known <- learnt$offset[match(now$partition, learnt$partition)]
+  from <- pmax(now$offset, known, na.rm = TRUE)
+  skipped <- sum(pmin(from, now$latest) - pmin(now$offset, now$latest))
+  if (skipped > 0) {
+    cli::cli_inform(
+      paste(
+        "{big(skipped)}{cli::qty(skipped)} position{?s} of topic `{stream$topic}`",
+        "{?is/are} learnt already and skipped."
+      ),
+      class = c("riffle_message_skipped", "riffle_message")
+    )
+    stream$from <- data.frame(partition = now$partition, offset = from)
+  }
+  stream
+}
+
+learn_frames <- function(object, frames) {
+  learnt <- .Call(c_model_learn, object$learner, object$state, object$recipe, frames, list(
+    block = object$control$block, unseen = unseen_codes[["error"]], keep = row_keep(object)
+  ))
+  object$counts <- add_counts(object$counts, learnt$counts)
+  object$positions <- join_positions(object$positions, frames_positions(frames))
+  set_state(object, learnt$state)
+}
+
+add_counts <- function(a, b) {
+  sums <- setdiff(names(a), "first_unseen")
+  a[sums] <- Map(`+`, a[sums], b[sums])
+  if (!nzchar(a$first_unseen)) a$first_unseen <- b$first_unseen
+  a
+}
+
+# The farther position of every partition.
+join_positions <- function(a, b) {
+  both <- rbind(a, b)
+  if (!NROW(both)) {
+    return(both)
+  }
+  both <- both[order(both$topic, both$partition, -both$offset, method = "radix"), , drop = FALSE]
+  both <- both[!duplicated(both[c("topic", "partition")]), , drop = FALSE]
+  rownames(both) <- NULL
+  both
 }
 
 # `unseen` and `na.action` as C knows them.

@@ -78,10 +78,12 @@ named_rows <- function(x, names) {
 
 score_codes <- c(link = 0L, response = 1L, link_se = 2L)
 
+score_types.riffle_glm <- function(object) score_codes[c("response", "link")]
+
 link_scores <- function(object, frames, unseen, type, se) {
   what <- if (se) "link_se" else type
   codes <- list(score_codes[[what]], unseen_codes[[unseen]])
-  scored <- .Call(c_glm_score, object$state, object$recipe, frames, codes[[1L]], codes[[2L]])
+  scored <- score_frames(object, frames, codes[[1L]], codes[[2L]])
   if (!se) {
     return(list(fit = scored$scores, counts = scored$counts))
   }
@@ -136,63 +138,7 @@ update.riffle_glm <- function(object, newdata, ..., data) {
     }
     return(refit(object, newdata, data))
   }
-  check_data(newdata, "newdata")
-  if (is_stream(newdata)) newdata <- skip_learnt(object, newdata)
-  frames <- new_rows(object, newdata, "learn")
-  learn_frames(object, frames)
-}
-
-# The stream from where the model's knowledge of its topic ends, and how many positions that skips.
-skip_learnt <- function(object, stream) {
-  learnt <- object$positions
-  learnt <- learnt[as.character(learnt$topic) == stream$topic, , drop = FALSE]
-  if (stream$kind != "kafka" || !nrow(learnt)) {
-    return(stream)
-  }
-  now <- kafka_offsets(stream$k, stream$topic, at = stream$from)
-  known <- learnt$offset[match(now$partition, learnt$partition)]
-  from <- pmax(now$offset, known, na.rm = TRUE)
-  skipped <- sum(pmin(from, now$latest) - pmin(now$offset, now$latest))
-  if (skipped > 0) {
-    cli::cli_inform(
-      paste(
-        "{big(skipped)}{cli::qty(skipped)} position{?s} of topic `{stream$topic}`",
-        "{?is/are} learnt already and skipped."
-      ),
-      class = c("riffle_message_skipped", "riffle_message")
-    )
-    stream$from <- data.frame(partition = now$partition, offset = from)
-  }
-  stream
-}
-
-learn_frames <- function(object, frames) {
-  learnt <- .Call(
-    c_glm_learn, object$state, object$recipe, frames,
-    list(block = object$control$block, unseen = unseen_codes[["error"]])
-  )
-  object$counts <- add_counts(object$counts, learnt$counts)
-  object$positions <- join_positions(object$positions, frames_positions(frames))
-  set_state(object, learnt$state)
-}
-
-add_counts <- function(a, b) {
-  sums <- setdiff(names(a), "first_unseen")
-  a[sums] <- Map(`+`, a[sums], b[sums])
-  if (!nzchar(a$first_unseen)) a$first_unseen <- b$first_unseen
-  a
-}
-
-# The farther position of every partition.
-join_positions <- function(a, b) {
-  both <- rbind(a, b)
-  if (!NROW(both)) {
-    return(both)
-  }
-  both <- both[order(both$topic, both$partition, -both$offset, method = "radix"), , drop = FALSE]
-  both <- both[!duplicated(both[c("topic", "partition")]), , drop = FALSE]
-  rownames(both) <- NULL
-  both
+  learn_rows(object, newdata)
 }
 
 refit <- function(object, formula, data) {

@@ -129,6 +129,8 @@ check_query_name <- function(name, x) {
   name
 }
 
+score_code <- function(model, type) score_types(model)[[type]]
+
 # All that the C side needs to start, as one plain list.
 query_spec <- function(x, sink, trigger, memory) {
   fields <- character()
@@ -137,7 +139,7 @@ query_spec <- function(x, sink, trigger, memory) {
     live <- if (inherits(x$score$model, "riffle_live")) x$score$model else as_live(x$score$model)
     fields <- c(fields, recipe_columns(x$score$model, "score"), x$score$keep)
     spec$score <- list(
-      live = live_handle(live), what = if (x$score$type == "link") 0L else 1L, into = x$score$into,
+      live = live_handle(live), what = score_code(live$model, x$score$type), into = x$score$into,
       unseen = if (x$score$unseen == "na") 1L else 2L, keep = as.character(x$score$keep)
     )
   }

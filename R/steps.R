@@ -10,7 +10,8 @@
 #'   model (it scores with what has been learnt so far). For `learn_with()`: a live model, see
 #'   [live_model()]; a value is an error.
 #' @param into Name of the score column, a string.
-#' @param type What to score: `"response"` (a probability, a mean) or `"link"`.
+#' @param type What to score, a string: a type of the model's `predict()` that gives one number a
+#'   row, such as `"response"` (a probability, a mean; the default of [stream_glm()]) or `"link"`.
 #' @param keep Names of fields of the stream that go out beside the score.
 #' @param unseen What an unseen level of a factor does: `"reference"` (the default: it counts as
 #'   the first level, and is counted in [query_status()]) or `"na"` (the score is missing). It
@@ -45,12 +46,14 @@ NULL
 
 #' @rdname steps
 #' @export
-score_with <- function(x, model, into = "score", type = "response", keep = NULL,
+score_with <- function(x, model, into = "score", type = NULL, keep = NULL,
                        unseen = "reference") {
   check_stream(x)
   check_a_model(model)
   check_string(into)
-  type <- check_choice(type, c("response", "link"))
+  value <- if (inherits(model, "riffle_live")) model$model else model
+  types <- names(score_types(value))
+  type <- if (is.null(type)) types[[1L]] else check_choice(type, types)
   unseen <- check_choice(unseen, c("reference", "na"))
   if (!is.null(keep)) check_fields(keep, x)
   taken <- c("key", "model", "version", "time")

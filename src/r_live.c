@@ -13,17 +13,21 @@ struct rfl_live *r_live_get(SEXP handle) {
   return r_handle_get(handle, &live_type);
 }
 
-SEXP ffi_live_new(SEXP state, SEXP recipe, SEXP name, SEXP block) {
+/* keep: what a row's weight becomes with every row that follows; 1: no forgetting. */
+SEXP ffi_live_new(SEXP learner, SEXP state, SEXP recipe, SEXP name, SEXP block,
+                  SEXP keep) {
+  const struct r_family *family = r_family_get(learner);
+  double kept = r_number(keep);
   SEXP handle = PROTECT(r_handle_new(&live_type, R_NilValue));
   struct r_bench *b;
-  SEXP bench = PROTECT(r_bench_new(&b));
+  SEXP bench = PROTECT(r_bench_new(family, &b));
   struct rfl_err err = {0};
   struct rfl_live *live = NULL;
   enum rfl_code code = r_recipe_make(recipe, &b->recipe, &err);
-  if (!code) code = r_state_read(state, &b->state, &err);
+  if (!code) code = r_state_read(b, state, &err);
   if (!code)
-    code = rfl_live_new(&rfl_glm, b->state, b->recipe, r_string(name),
-                        (uint32_t)r_number(block), 1.0, &live, &err);
+    code = rfl_live_new(family->learner, b->state, b->recipe, r_string(name),
+                        (uint32_t)r_number(block), kept, &live, &err);
   if (!code) {
     b->state = NULL; /* the live model has it */
     r_handle_fill(handle, live);
@@ -57,7 +61,8 @@ SEXP ffi_live_set_block(SEXP handle, SEXP block) {
 SEXP ffi_live_state(SEXP handle) {
   struct rfl_live *live = r_live_get(handle);
   struct r_bench *b;
-  SEXP bench = PROTECT(r_bench_new(&b));
+  SEXP bench = PROTECT(r_bench_new(NULL, &b));
+  b->learner = rfl_live_learner(live);
   struct rfl_err err = {0};
   uint64_t version;
   r_finish(rfl_live_copy(live, &b->state, &version, &err), &err);
@@ -86,7 +91,7 @@ SEXP ffi_live_learn(SEXP handle, SEXP frames, SEXP flush) {
   const struct r_frames *in = r_frames_get(frames);
   bool rest = r_flag(flush);
   struct r_bench *b;
-  SEXP bench = PROTECT(r_bench_new(&b));
+  SEXP bench = PROTECT(r_bench_new(NULL, &b));
   struct rfl_err err = {0};
   enum rfl_code code = rfl_workspace_new(rfl_live_recipe(live), RFL_FOR_LEARNING,
                                          RFL_UNSEEN_REFERENCE, &b->ws, &err);

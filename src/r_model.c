@@ -1,5 +1,7 @@
-/* Fitting, scoring and updating value models: each entry makes its objects in a bench, a
- * handle that owns them, and closes it when the result is made. */
+/* Fitting, scoring and updating value models of any learner: each entry makes its objects
+ * in a bench, a handle that owns them, and closes it when the result is made. What only
+ * one learner knows (its options, what its state tells) is in its own file, r_<name>.c,
+ * and is found here by name. */
 #include "r_model.h"
 
 #include <string.h>
@@ -8,6 +10,16 @@
 
 enum { CHUNK = 65536 }; /* rows between two looks at Ctrl-C */
 
+/* ---- learners ---- */
+
+const struct r_family *r_family_get(SEXP name) {
+  static const struct r_family *const all[] = {&r_glm};
+  const char *wanted = r_string(name);
+  for (size_t k = 0; k < sizeof all / sizeof *all; k++)
+    if (wanted && strcmp(all[k]->name, wanted) == 0) return all[k];
+  r_fail(RFL_EMODEL, "There is no learner `%s`.", wanted ? wanted : "");
+}
+
 /* ---- the bench ---- */
 
 static void release_bench(void *p) {
@@ -15,7 +27,7 @@ static void release_bench(void *p) {
   rfl_pool_release(b->pool);
   rfl_workspace_release(b->ws);
   rfl_gather_release(b->pending);
-  if (b->state) rfl_glm.release(b->state);
+  if (b->state) b->learner->release(b->state);
   rfl_recipe_release(b->recipe);
   rfl_levels_free(b->levels, b->n_levels);
   rfl_buf_release(&b->bytes);
@@ -23,14 +35,13 @@ static void release_bench(void *p) {
 }
 static const struct r_type bench_type = {"a model's workbench", release_bench, R_MEMORY};
 
-SEXP r_bench_new(struct r_bench **gives) {
+SEXP r_bench_new(const struct r_family *family, struct r_bench **gives) {
   SEXP handle = PROTECT(r_handle_new(&bench_type, R_NilValue));
   struct r_bench *b = rfl_alloc(1, sizeof *b);
   struct rfl_err err = {0};
-  if (b)
-    r_handle_fill(handle, b);
-  else
-    r_finish(rfl_no_memory(&err), &err);
+  if (!b) r_finish(rfl_no_memory(&err), &err);
+  b->learner = family ? family->learner : NULL;
+  r_handle_fill(handle, b);
   *gives = b;
   UNPROTECT(1);
   return handle;
@@ -38,17 +49,17 @@ SEXP r_bench_new(struct r_bench **gives) {
 
 /* ---- states and counts as R values ---- */
 
-enum rfl_code r_state_read(SEXP raw, struct rfl_state **gives, struct rfl_err *err) {
+enum rfl_code r_state_read(struct r_bench *b, SEXP raw, struct rfl_err *err) {
   if (TYPEOF(raw) != RAWSXP)
     return rfl_fail(err, RFL_EMODEL, "The model's state is not a raw vector.");
   struct rfl_bytes bytes = {RAW_RO(raw), (size_t)Rf_xlength(raw)};
-  return rfl_glm.read(bytes, gives, err);
+  return b->learner->read(bytes, &b->state, err);
 }
 
 SEXP r_state_write(struct r_bench *b, const struct rfl_state *state) {
   struct rfl_err err = {0};
   rfl_buf_clear(&b->bytes);
-  rfl_glm.write(state, &b->bytes);
+  b->learner->write(state, &b->bytes);
   r_finish(rfl_buf_check(&b->bytes, &err), &err);
   SEXP raw = Rf_allocVector(RAWSXP, (R_xlen_t)b->bytes.n);
   memcpy(RAW(raw), b->bytes.p, b->bytes.n);
@@ -109,7 +120,7 @@ SEXP ffi_frames_levels(SEXP frames, SEXP used, SEXP category, SEXP limit) {
                                  .n = (size_t)Rf_xlength(category),
                                  .limit = (int32_t)r_number(limit)};
   struct r_bench *b;
-  SEXP bench = PROTECT(r_bench_new(&b));
+  SEXP bench = PROTECT(r_bench_new(NULL, &b));
   struct rfl_err err = {0};
   b->n_levels = spec.n;
   r_finish(rfl_levels_find(in->frame, in->n, &spec, &b->levels, &err), &err);
@@ -129,14 +140,6 @@ static bool fit_goes_on(void *data, int pass, double done) {
   return r_go_on(data);
 }
 
-static void read_options(SEXP from, struct rfl_glm_options *to) {
-  to->family = (enum rfl_family)r_number(r_get(from, "family"));
-  to->tolerance = r_number(r_get(from, "epsilon"));
-  to->max_passes = (int32_t)r_number(r_get(from, "maxit"));
-  SEXP start = r_get(from, "start");
-  to->start = Rf_isNull(start) ? NULL : REAL_RO(start);
-}
-
 static enum rfl_code check_report(const struct rfl_fit_report *report, bool fail,
                                   struct rfl_err *err) {
   if (fail && report->count.missing)
@@ -145,22 +148,22 @@ static enum rfl_code check_report(const struct rfl_fit_report *report, bool fail
   return RFL_OK;
 }
 
-SEXP ffi_glm_fit(SEXP frames, SEXP recipe, SEXP options) {
+SEXP ffi_model_fit(SEXP learner, SEXP frames, SEXP recipe, SEXP options) {
+  const struct r_family *family = r_family_get(learner);
   const struct r_frames *in = r_frames_get(frames);
-  struct rfl_glm_options o = {0};
-  read_options(options, &o);
+  const struct rfl_options *o = family->options(options);
   bool fail = r_flag(r_get(options, "fail"));
   int threads = (int)r_number(r_get(options, "threads"));
   struct r_bench *b;
-  SEXP bench = PROTECT(r_bench_new(&b));
+  SEXP bench = PROTECT(r_bench_new(family, &b));
   struct rfl_err err = {0};
   enum rfl_code code = r_recipe_make(recipe, &b->recipe, &err);
   if (!code && threads > 1) code = rfl_pool_new(threads, &b->pool, &err);
   struct rfl_fit_input input = {.frame = in->frame, .n_frames = in->n};
-  struct rfl_fit_job job = {.pool = b->pool, .go_on = fit_goes_on, .warm = 0.05};
+  struct rfl_fit_job job = {.pool = b->pool, .go_on = fit_goes_on, .warm = family->warm};
   struct rfl_fit_report report = {0};
   if (!code)
-    code = rfl_fit(&rfl_glm, &o.base, b->recipe, &input, &job, &b->state, &report, &err);
+    code = rfl_fit(family->learner, o, b->recipe, &input, &job, &b->state, &report, &err);
   if (!code) code = check_report(&report, fail, &err);
   r_finish(code, &err);
   const char *names[] = {"state", "counts", ""};
@@ -172,77 +175,17 @@ SEXP ffi_glm_fit(SEXP frames, SEXP recipe, SEXP options) {
   return out;
 }
 
-/* ---- what a state tells ---- */
-
-static SEXP copy_doubles(const double *x, size_t n) {
-  SEXP out = Rf_allocVector(REALSXP, (R_xlen_t)n);
-  for (size_t i = 0; i < n; i++) REAL(out)[i] = ISNAN(x[i]) ? NA_REAL : x[i];
-  return out;
-}
-
-static void put_number(SEXP list, int *at, double x) {
-  SET_VECTOR_ELT(list, (*at)++, Rf_ScalarReal(ISNAN(x) ? NA_REAL : x));
-}
-static void put_flag(SEXP list, int *at, bool x) {
-  SET_VECTOR_ELT(list, (*at)++, Rf_ScalarLogical(x));
-}
-
-static SEXP result_list(const struct rfl_glm_result *r) {
-  const char *names[] = {
-      "coef",     "level_rows",    "level_events", "rank",        "dispersion",
-      "deviance", "null_deviance", "loglik",       "aic",         "n",
-      "n_zero",   "sum_weight",    "events",       "effective_n", "passes",
-      "version",  "converged",     "separated",    "identified",  "double_double",
-      ""};
-  SEXP list = PROTECT(Rf_mkNamed(VECSXP, names));
-  SET_VECTOR_ELT(list, 0, copy_doubles(r->coef, (size_t)r->n_x));
-  int at = 3;
-  const double number[] = {
-      r->rank,        r->dispersion, r->deviance,       r->null_deviance, r->loglik,
-      r->aic,         r->n,          r->n_zero,         r->sum_weight,    r->events,
-      r->effective_n, r->passes,     (double)r->version};
-  for (size_t i = 0; i < sizeof number / sizeof *number; i++)
-    put_number(list, &at, number[i]);
-  const bool flag[] = {r->converged, r->separated, r->identified, r->double_double};
-  for (size_t i = 0; i < sizeof flag / sizeof *flag; i++) put_flag(list, &at, flag[i]);
-  UNPROTECT(1);
-  return list;
-}
-
-SEXP ffi_glm_result(SEXP state) {
+/* What a state tells: a list that the learner's file makes. */
+SEXP ffi_model_result(SEXP learner, SEXP state) {
+  const struct r_family *family = r_family_get(learner);
   struct r_bench *b;
-  SEXP bench = PROTECT(r_bench_new(&b));
+  SEXP bench = PROTECT(r_bench_new(family, &b));
   struct rfl_err err = {0};
-  struct rfl_glm_result result;
-  enum rfl_code code = r_state_read(state, &b->state, &err);
-  if (!code) code = rfl_glm_result(b->state, &result, &err);
-  r_finish(code, &err);
-  SEXP list = PROTECT(result_list(&result));
-  R_xlen_t n_z = rfl_glm.layout(b->state)->n_z;
-  SET_VECTOR_ELT(list, 1, Rf_allocVector(REALSXP, n_z));
-  SET_VECTOR_ELT(list, 2, Rf_allocVector(REALSXP, n_z));
-  code = rfl_glm_level_counts(b->state, REAL(VECTOR_ELT(list, 1)),
-                              REAL(VECTOR_ELT(list, 2)), &err);
-  r_finish(code, &err);
+  r_finish(r_state_read(b, state, &err), &err);
+  SEXP list = PROTECT(family->result(b));
   r_handle_close(bench);
   UNPROTECT(2);
   return list;
-}
-
-SEXP ffi_glm_vcov(SEXP state) {
-  struct r_bench *b;
-  SEXP bench = PROTECT(r_bench_new(&b));
-  struct rfl_err err = {0};
-  struct rfl_glm_result r;
-  enum rfl_code code = r_state_read(state, &b->state, &err);
-  if (!code) code = rfl_glm_result(b->state, &r, &err);
-  r_finish(code, &err);
-  SEXP v = PROTECT(Rf_allocMatrix(REALSXP, r.n_x, r.n_x));
-  size_t n = (size_t)r.n_x * (size_t)r.n_x;
-  for (size_t i = 0; i < n; i++) REAL(v)[i] = ISNAN(r.vcov[i]) ? NA_REAL : r.vcov[i];
-  r_handle_close(bench);
-  UNPROTECT(2);
-  return v;
 }
 
 /* ---- score ---- */
@@ -266,8 +209,8 @@ static enum rfl_code score_frame(const struct r_bench *b, struct rfl_frame *fram
     if (!r_go_on(NULL)) return RFL_EHOST;
     uint32_t left = frame->n_rows - row;
     struct rfl_rows rows = {.frame = frame, .row = row, .n = left < CHUNK ? left : CHUNK};
-    RFL_TRY(rfl_score_rows(&rfl_glm, b->state, b->recipe, b->ws, &rows, s->what, s->chunk,
-                           err));
+    RFL_TRY(rfl_score_rows(b->learner, b->state, b->recipe, b->ws, &rows, s->what,
+                           s->chunk, err));
     for (uint32_t c = 0; c < s->width; c++)
       memcpy(s->out + c * s->n + s->done, s->chunk + (size_t)c * rows.n,
              rows.n * sizeof *s->out);
@@ -276,19 +219,22 @@ static enum rfl_code score_frame(const struct r_bench *b, struct rfl_frame *fram
   return RFL_OK;
 }
 
-SEXP ffi_glm_score(SEXP state, SEXP recipe, SEXP frames, SEXP what, SEXP unseen) {
+/* Scores of several columns come column by column, in one vector. */
+SEXP ffi_model_score(SEXP learner, SEXP state, SEXP recipe, SEXP frames, SEXP what,
+                     SEXP unseen) {
+  const struct r_family *family = r_family_get(learner);
   const struct r_frames *in = r_frames_get(frames);
   struct r_bench *b;
-  SEXP bench = PROTECT(r_bench_new(&b));
+  SEXP bench = PROTECT(r_bench_new(family, &b));
   struct rfl_err err = {0};
   enum rfl_code code = r_recipe_make(recipe, &b->recipe, &err);
-  if (!code) code = r_state_read(state, &b->state, &err);
+  if (!code) code = r_state_read(b, state, &err);
   if (!code)
     code = rfl_workspace_new(b->recipe, RFL_FOR_SCORING,
                              (enum rfl_unseen)r_number(unseen), &b->ws, &err);
   r_finish(code, &err);
   struct scoring s = {.n = (size_t)count_rows(in), .what = (int)r_number(what)};
-  s.width = rfl_glm.width(b->state, s.what);
+  s.width = b->learner->width(b->state, s.what);
   const char *names[] = {"scores", "counts", ""};
   SEXP out = PROTECT(Rf_mkNamed(VECSXP, names));
   SET_VECTOR_ELT(out, 0, Rf_allocVector(REALSXP, (R_xlen_t)(s.n * s.width)));
@@ -345,7 +291,7 @@ SEXP ffi_recipe_matrix(SEXP recipe, SEXP frames, SEXP unseen) {
   const struct r_frames *in = r_frames_get(frames);
   enum rfl_unseen policy = (enum rfl_unseen)r_number(unseen);
   struct r_bench *b;
-  SEXP bench = PROTECT(r_bench_new(&b));
+  SEXP bench = PROTECT(r_bench_new(NULL, &b));
   struct rfl_err err = {0};
   struct matrix m = {0};
   enum rfl_code code = r_recipe_make(recipe, &b->recipe, &err);
@@ -372,8 +318,13 @@ SEXP ffi_recipe_matrix(SEXP recipe, SEXP frames, SEXP unseen) {
 
 /* ---- update ---- */
 
+struct learning {
+  double keep; /* a row */
+  uint64_t versions;
+};
+
 static enum rfl_code learn_frame(struct r_bench *b, struct rfl_frame *frame, bool last,
-                                 uint64_t *versions, struct rfl_err *err) {
+                                 struct learning *l, struct rfl_err *err) {
   uint32_t row = 0;
   do {
     if (!r_go_on(NULL)) return RFL_EHOST;
@@ -383,27 +334,28 @@ static enum rfl_code learn_frame(struct r_bench *b, struct rfl_frame *frame, boo
     RFL_TRY(rfl_recipe_apply(b->recipe, &rows, b->ws, &block, err));
     row += n;
     bool flush = last && row == frame->n_rows;
-    RFL_TRY(
-        rfl_learn_rows(&rfl_glm, b->state, &block, b->pending, 1, flush, versions, err));
+    RFL_TRY(rfl_learn_rows(b->learner, b->state, &block, b->pending, l->keep, flush,
+                           &l->versions, err));
   } while (row < frame->n_rows);
   return RFL_OK;
 }
 
-SEXP ffi_glm_learn(SEXP state, SEXP recipe, SEXP frames, SEXP options) {
+SEXP ffi_model_learn(SEXP learner, SEXP state, SEXP recipe, SEXP frames, SEXP options) {
+  const struct r_family *family = r_family_get(learner);
   const struct r_frames *in = r_frames_get(frames);
   uint32_t cell = (uint32_t)r_number(r_get(options, "block"));
   enum rfl_unseen unseen = (enum rfl_unseen)r_number(r_get(options, "unseen"));
+  struct learning l = {.keep = r_number(r_get(options, "keep"))};
   struct r_bench *b;
-  SEXP bench = PROTECT(r_bench_new(&b));
+  SEXP bench = PROTECT(r_bench_new(family, &b));
   struct rfl_err err = {0};
   enum rfl_code code = r_recipe_make(recipe, &b->recipe, &err);
-  if (!code) code = r_state_read(state, &b->state, &err);
+  if (!code) code = r_state_read(b, state, &err);
   if (!code) code = rfl_workspace_new(b->recipe, RFL_FOR_LEARNING, unseen, &b->ws, &err);
-  if (!code)
+  if (!code && family->learner->merge)
     code = rfl_gather_new(rfl_recipe_layout(b->recipe), cell, 0, &b->pending, &err);
-  uint64_t versions = 0;
   for (size_t k = 0; !code && k < in->n; k++)
-    code = learn_frame(b, in->frame[k], k + 1 == in->n, &versions, &err);
+    code = learn_frame(b, in->frame[k], k + 1 == in->n, &l, &err);
   r_finish(code, &err);
   const char *names[] = {"state", "counts", ""};
   SEXP out = PROTECT(Rf_mkNamed(VECSXP, names));

@@ -1,0 +1,88 @@
+/* What the glue knows of generalised linear models alone. */
+#include "learn/glm.h"
+
+#include "r_model.h"
+
+static const struct rfl_options *read_options(SEXP from) {
+  struct rfl_glm_options *to = r_scratch(1, sizeof *to);
+  to->family = (enum rfl_family)r_number(r_get(from, "family"));
+  to->tolerance = r_number(r_get(from, "epsilon"));
+  to->max_passes = (int32_t)r_number(r_get(from, "maxit"));
+  SEXP start = r_get(from, "start");
+  to->start = Rf_isNull(start) ? NULL : REAL_RO(start);
+  return &to->base;
+}
+
+/* ---- what a state tells ---- */
+
+static SEXP copy_doubles(const double *x, size_t n) {
+  SEXP out = Rf_allocVector(REALSXP, (R_xlen_t)n);
+  for (size_t i = 0; i < n; i++) REAL(out)[i] = ISNAN(x[i]) ? NA_REAL : x[i];
+  return out;
+}
+
+static void put_number(SEXP list, int *at, double x) {
+  SET_VECTOR_ELT(list, (*at)++, Rf_ScalarReal(ISNAN(x) ? NA_REAL : x));
+}
+static void put_flag(SEXP list, int *at, bool x) {
+  SET_VECTOR_ELT(list, (*at)++, Rf_ScalarLogical(x));
+}
+
+static SEXP result_list(const struct rfl_glm_result *r) {
+  const char *names[] = {
+      "coef",     "level_rows",    "level_events", "rank",        "dispersion",
+      "deviance", "null_deviance", "loglik",       "aic",         "n",
+      "n_zero",   "sum_weight",    "events",       "effective_n", "passes",
+      "version",  "converged",     "separated",    "identified",  "double_double",
+      ""};
+  SEXP list = PROTECT(Rf_mkNamed(VECSXP, names));
+  SET_VECTOR_ELT(list, 0, copy_doubles(r->coef, (size_t)r->n_x));
+  int at = 3;
+  const double number[] = {
+      r->rank,        r->dispersion, r->deviance,       r->null_deviance, r->loglik,
+      r->aic,         r->n,          r->n_zero,         r->sum_weight,    r->events,
+      r->effective_n, r->passes,     (double)r->version};
+  for (size_t i = 0; i < sizeof number / sizeof *number; i++)
+    put_number(list, &at, number[i]);
+  const bool flag[] = {r->converged, r->separated, r->identified, r->double_double};
+  for (size_t i = 0; i < sizeof flag / sizeof *flag; i++) put_flag(list, &at, flag[i]);
+  UNPROTECT(1);
+  return list;
+}
+
+static SEXP tell(struct r_bench *b) {
+  struct rfl_err err = {0};
+  struct rfl_glm_result result;
+  r_finish(rfl_glm_result(b->state, &result, &err), &err);
+  SEXP list = PROTECT(result_list(&result));
+  R_xlen_t n_z = rfl_glm.layout(b->state)->n_z;
+  SET_VECTOR_ELT(list, 1, Rf_allocVector(REALSXP, n_z));
+  SET_VECTOR_ELT(list, 2, Rf_allocVector(REALSXP, n_z));
+  enum rfl_code code = rfl_glm_level_counts(b->state, REAL(VECTOR_ELT(list, 1)),
+                                            REAL(VECTOR_ELT(list, 2)), &err);
+  r_finish(code, &err);
+  UNPROTECT(1);
+  return list;
+}
+
+const struct r_family r_glm = {.name = "glm",
+                               .learner = &rfl_glm,
+                               .warm = 0.05,
+                               .options = read_options,
+                               .result = tell};
+
+SEXP ffi_glm_vcov(SEXP state) {
+  struct r_bench *b;
+  SEXP bench = PROTECT(r_bench_new(&r_glm, &b));
+  struct rfl_err err = {0};
+  struct rfl_glm_result r;
+  enum rfl_code code = r_state_read(b, state, &err);
+  if (!code) code = rfl_glm_result(b->state, &r, &err);
+  r_finish(code, &err);
+  SEXP v = PROTECT(Rf_allocMatrix(REALSXP, r.n_x, r.n_x));
+  size_t n = (size_t)r.n_x * (size_t)r.n_x;
+  for (size_t i = 0; i < n; i++) REAL(v)[i] = ISNAN(r.vcov[i]) ? NA_REAL : r.vcov[i];
+  r_handle_close(bench);
+  UNPROTECT(2);
+  return v;
+}
