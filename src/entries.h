@@ -42,6 +42,9 @@ ENTRY(model_score, 6)
 ENTRY(recipe_matrix, 3)
 /* r_glm.c */
 ENTRY(glm_vcov, 1)
+/* r_model_file.c */
+ENTRY(model_file_read, 1)
+ENTRY(model_file_write, 4)
 /* r_live.c */
 ENTRY(live_learn, 3)
 ENTRY(live_new, 6)
