@@ -1,4 +1,4 @@
-/* The inside of a recipe and of a workspace, for the files of this folder. */
+/* The inside of a recipe, for the files of this folder. */
 #ifndef RFL_DESIGN_COMPILED_H
 #define RFL_DESIGN_COMPILED_H
 #include <stdatomic.h>
@@ -11,11 +11,28 @@ struct level_set { /* texts, and an open-addressed table of their numbers + 1 */
   uint32_t mask;
   int32_t *slot;
 };
+struct hashing { /* of one or more columns' values to 64 bits (hashing.c) */
+  size_t n_with;
+  char **with;
+  uint64_t *key; /* 1 + n_with: what the values of each column are hashed with */
+  int32_t slots;
+  int shift; /* the slot is the hash's top bits */
+};
 struct variable {
   char *name;
   enum rfl_variable_kind kind;
-  bool logical;
+  bool logical, other;
   struct level_set levels;
+  uint64_t seed;
+  struct hashing hashing;
+};
+struct extra {
+  char *name;
+  enum rfl_extra_kind kind;
+  bool may_miss, for_scoring;
+  struct level_set levels;
+  int32_t buckets;
+  uint64_t key;
 };
 struct product { /* of variables: a dense column (numbers) or a coded one (categories) */
   size_t n;
@@ -24,74 +41,39 @@ struct product { /* of variables: a dense column (numbers) or a coded one (categ
 struct compiled_term { /* as in the spec */
   size_t n;
   int32_t *variable;
-  struct rfl_coding *coding; /* names included; all zeros for numbers */
+  struct rfl_coding *coding; /* names included; all zeros for numbers and hashed ones */
 };
 struct rfl_recipe {
   atomic_int refs;
-  size_t n_variables, n_terms, n_offsets;
+  size_t n_variables, n_terms, n_offsets, n_extra;
   struct variable *variable;
   struct compiled_term *term;
-  bool intercept;
+  bool intercept, missing, shared, keyed;
   enum rfl_response response;
   char *y, *weight, **offset;
   struct level_set y_levels;
+  struct extra *extra;
   struct rfl_layout layout;
   struct product *dense, *coded; /* one a column of the block */
   struct rfl_buf names;          /* of the model matrix's columns, each with its NUL */
   size_t *name_at;
 };
 
+void levels_release(struct level_set *);
+enum rfl_code levels_new(struct level_set *, const char *const *level, int32_t n,
+                         struct rfl_err *);
 /* -1: not there. [any thread] */
 int32_t level_find(const struct level_set *, const char *text, size_t n);
+enum rfl_code name_columns(struct rfl_recipe *, struct rfl_err *);
 
-/* ---- workspace ---- */
+/* ---- hashing.c ---- */
 
-enum { MAPS = 8 };
-struct dict_map {        /* codes of one dictionary -> levels, grown lazily */
-  struct rfl_dict *dict; /* kept */
-  int32_t n, cap;
-  int32_t *level; /* -1: not a level of the recipe */
-};
-struct source_column { /* one column of the frame that is needed */
-  const char *name;
-  bool category, weight;
-  const struct level_set *levels;
-  ptrdiff_t at; /* in the schema */
-  struct dict_map map[MAPS];
-  int next; /* the map to be replaced next */
-  double *number;
-  int32_t *code;
-  const double *view; /* the number's values: `number`, or the frame's own */
-};
-struct rfl_workspace {
-  struct rfl_recipe *recipe; /* kept */
-  enum rfl_purpose purpose;
-  enum rfl_unseen unseen;
-  struct rfl_count count;
-  struct rfl_schema *schema; /* kept: what `at` was looked up in */
-  size_t n_columns;          /* variables, y, weight, offsets, in this order */
-  struct source_column *column;
-  size_t cap; /* rows there is room for */
-  uint8_t *mark;
-  uint32_t *row;
-  double **product, *offset;
-  int32_t **cross;
-  const double **dense;
-  struct rfl_coded *coded;
-};
-
-enum { MARK_MISSING = 1, MARK_UNSEEN = 2, MARK_INFINITE = 4, MARK_WEIGHT = 8 };
-
-/* Finds the columns of this frame's schema. */
-enum rfl_code workspace_bind(struct rfl_workspace *, const struct rfl_schema *,
-                             struct rfl_err *);
-/* Room for n rows in every buffer. */
-enum rfl_code workspace_room(struct rfl_workspace *, size_t n, struct rfl_err *);
-/* Values of a slice into c->number (or a view) or c->code; marks rows. */
-enum rfl_code column_load(struct rfl_workspace *, struct source_column *,
-                          const struct rfl_rows *, struct rfl_err *);
-/* What value of row i of the slice is no level: "user_id: 'u17'". */
-void unseen_describe(const struct rfl_workspace *, const struct rfl_rows *, size_t i,
-                     char *out, size_t size);
+/* What the values of a column are hashed with. */
+uint64_t hash_key(uint64_t seed, const char *name);
+/* Of the value's canonical text; of a missing one a number of its own. */
+uint64_t hash_value(uint64_t key, const struct rfl_column *, size_t row);
+uint64_t hash_text(uint64_t key, struct rfl_bytes);
+uint64_t hash_missing(uint64_t key);
+uint64_t hash_join(uint64_t first, uint64_t next); /* of crossed values */
 
 #endif

@@ -6,50 +6,13 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/random.h"
-#include "base/text.h"
 #include "design/compiled.h"
 
-/* ---- levels ---- */
-
-static void levels_release(struct level_set *s) {
-  for (int32_t k = 0; s->text && k < s->n; k++) rfl_free(s->text[k]);
-  rfl_free(s->text);
-  rfl_free(s->slot);
-}
-
-int32_t level_find(const struct level_set *s, const char *text, size_t n) {
-  if (!s->n) return -1;
-  for (uint64_t at = rfl_hash(0, text, n);; at++) {
-    int32_t k = s->slot[at & s->mask] - 1;
-    if (k < 0) return -1;
-    if (strlen(s->text[k]) == n && memcmp(s->text[k], text, n) == 0) return k;
-  }
-}
-
-static enum rfl_code levels_new(struct level_set *s, const char *const *level, int32_t n,
-                                struct rfl_err *err) {
-  if (n < 0 || n > INT32_MAX / 4)
-    return rfl_fail(err, RFL_EARGUMENT, "A variable cannot have %d levels.", n);
-  size_t slots = 4;
-  while (slots < 2 * (size_t)n) slots *= 2;
-  s->mask = (uint32_t)slots - 1;
-  s->text = rfl_alloc((size_t)n, sizeof *s->text);
-  s->slot = rfl_alloc(slots, sizeof *s->slot);
-  if (!s->text || !s->slot) return rfl_no_memory(err);
-  for (int32_t k = 0; k < n; k++) {
-    if (!level[k]) return rfl_fail(err, RFL_EARGUMENT, "A level cannot be missing.");
-    size_t size = strlen(level[k]);
-    if (level_find(s, level[k], size) >= 0)
-      return rfl_fail(err, RFL_EARGUMENT, "The level '%s' is there twice.", level[k]);
-    if (!(s->text[k] = rfl_strdup(level[k]))) return rfl_no_memory(err);
-    s->n = k + 1;
-    uint64_t at = rfl_hash(0, level[k], size);
-    while (s->slot[at & s->mask]) at++;
-    s->slot[at & s->mask] = k + 1;
-  }
-  return RFL_OK;
-}
+enum {
+  MAX_EXTRA = 64,
+  MAX_SLOTS = 1 << 30,
+  MAX_OWN_SLOTS = 1 << 20 /* of a term of its own, whose columns have names */
+};
 
 /* ---- lifetime ---- */
 
@@ -76,11 +39,22 @@ static void products_release(struct product *p, size_t n) {
   rfl_free(p);
 }
 
+static void variable_release(struct variable *v) {
+  rfl_free(v->name);
+  levels_release(&v->levels);
+  for (size_t k = 0; v->hashing.with && k < v->hashing.n_with; k++)
+    rfl_free(v->hashing.with[k]);
+  rfl_free(v->hashing.with);
+  rfl_free(v->hashing.key);
+}
+
 void rfl_recipe_release(struct rfl_recipe *r) {
   if (!r || atomic_fetch_sub(&r->refs, 1) > 1) return;
-  for (size_t k = 0; r->variable && k < r->n_variables; k++) {
-    rfl_free(r->variable[k].name);
-    levels_release(&r->variable[k].levels);
+  for (size_t k = 0; r->variable && k < r->n_variables; k++)
+    variable_release(&r->variable[k]);
+  for (size_t k = 0; r->extra && k < r->n_extra; k++) {
+    rfl_free(r->extra[k].name);
+    levels_release(&r->extra[k].levels);
   }
   for (size_t k = 0; r->term && k < r->n_terms; k++) term_release(&r->term[k]);
   for (size_t k = 0; r->offset && k < r->n_offsets; k++) rfl_free(r->offset[k]);
@@ -89,7 +63,8 @@ void rfl_recipe_release(struct rfl_recipe *r) {
   levels_release(&r->y_levels);
   rfl_layout_release(&r->layout);
   rfl_buf_release(&r->names);
-  void *all[] = {r->variable, r->term, r->offset, r->y, r->weight, r->name_at, r};
+  void *all[] = {r->variable, r->term,  r->offset,  r->y,
+                 r->weight,   r->extra, r->name_at, r};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) rfl_free(all[k]);
 }
 
@@ -100,17 +75,45 @@ static enum rfl_code text_copy(const char *from, char **to, struct rfl_err *err)
   return (*to = rfl_strdup(from)) ? RFL_OK : rfl_no_memory(err);
 }
 
+/* Slots are a power of two, so that one is a hash's top bits: those of a smaller table
+ * are sums of those of a larger one. 0 is an open set. */
+static enum rfl_code hashing_copy(const struct rfl_variable *from, struct variable *v,
+                                  struct rfl_err *err) {
+  struct hashing *to = &v->hashing;
+  v->seed = from->seed;
+  to->slots = from->slots;
+  if (to->slots < 0 || to->slots > MAX_SLOTS || (to->slots & (to->slots - 1)))
+    return rfl_fail(err, RFL_EARGUMENT,
+                    "The slots of hashed `%s` must be a power of two, not %d.",
+                    from->name, from->slots);
+  for (to->shift = 64; to->slots >> (64 - to->shift) > 1;) to->shift--;
+  to->with = rfl_alloc(from->n_with, sizeof *to->with);
+  to->key = rfl_alloc(from->n_with + 1, sizeof *to->key);
+  if (!to->with || !to->key) return rfl_no_memory(err);
+  to->n_with = from->n_with;
+  to->key[0] = hash_key(v->seed, v->name);
+  for (size_t k = 0; k < to->n_with; k++) {
+    if (!from->with[k])
+      return rfl_fail(err, RFL_EARGUMENT, "A variable must have a name.");
+    RFL_TRY(text_copy(from->with[k], &to->with[k], err));
+    to->key[k + 1] = hash_key(v->seed, to->with[k]);
+  }
+  return RFL_OK;
+}
+
 static enum rfl_code variable_copy(const struct rfl_variable *from, struct variable *to,
                                    struct rfl_err *err) {
   if (!from->name) return rfl_fail(err, RFL_EARGUMENT, "A variable must have a name.");
-  to->kind = from->kind == RFL_CATEGORY ? RFL_CATEGORY : RFL_NUMBER;
+  to->kind = from->kind;
   RFL_TRY(text_copy(from->name, &to->name, err));
   if (to->kind == RFL_NUMBER) return RFL_OK;
+  if (to->kind == RFL_HASHED) return hashing_copy(from, to, err);
   static const char *const truth[] = {"FALSE", "TRUE"};
   to->logical = from->logical;
   if (from->logical && !from->level) return levels_new(&to->levels, truth, 2, err);
   if (from->n_levels < 1)
     return rfl_fail(err, RFL_EARGUMENT, "The variable `%s` has no levels.", from->name);
+  to->other = from->other;
   return levels_new(&to->levels, from->level, from->n_levels, err);
 }
 
@@ -149,6 +152,7 @@ static enum rfl_code term_copy(const struct rfl_recipe *r,
                                const struct rfl_term_spec *from, struct compiled_term *to,
                                struct rfl_err *err) {
   if (!from->n) return rfl_fail(err, RFL_EARGUMENT, "A term must have a variable.");
+  size_t hashed = 0, category = 0;
   to->variable = rfl_alloc(from->n, sizeof *to->variable);
   to->coding = rfl_alloc(from->n, sizeof *to->coding);
   if (!to->variable || !to->coding) return rfl_no_memory(err);
@@ -159,7 +163,12 @@ static enum rfl_code term_copy(const struct rfl_recipe *r,
       return rfl_fail(err, RFL_EARGUMENT, "A term names variable %d of %zu.", v,
                       r->n_variables);
     to->variable[k] = v;
-    if (r->variable[v].kind == RFL_NUMBER) continue;
+    hashed += r->variable[v].kind == RFL_HASHED;
+    category += r->variable[v].kind != RFL_NUMBER;
+    if (hashed && category > 1)
+      return rfl_fail(err, RFL_EARGUMENT,
+                      "A hashed variable cannot be in one term with another category.");
+    if (r->variable[v].kind != RFL_CATEGORY) continue;
     RFL_TRY(coding_check(&from->coding[k], &r->variable[v], err));
     RFL_TRY(coding_copy(&from->coding[k], &to->coding[k], err));
   }
@@ -169,13 +178,44 @@ static enum rfl_code term_copy(const struct rfl_recipe *r,
 static enum rfl_code response_copy(struct rfl_recipe *r, const struct rfl_recipe_spec *s,
                                    struct rfl_err *err) {
   r->response = s->response;
-  if (s->response < RFL_RESPONSE_NONE || s->response > RFL_RESPONSE_CLASS)
+  if (s->response < RFL_RESPONSE_NONE || s->response > RFL_RESPONSE_CODE)
     return rfl_fail(err, RFL_EARGUMENT, "There is no such kind of response.");
   if (s->response == RFL_RESPONSE_NONE) return RFL_OK;
   if (!s->y) return rfl_fail(err, RFL_EARGUMENT, "The response must have a name.");
   RFL_TRY(text_copy(s->y, &r->y, err));
   if (s->response == RFL_RESPONSE_NUMBER) return RFL_OK;
   return levels_new(&r->y_levels, s->y_level, s->n_y_levels, err);
+}
+
+static enum rfl_code extra_copy(const struct rfl_extra_spec *from, struct extra *to,
+                                struct rfl_err *err) {
+  if (!from->name) return rfl_fail(err, RFL_EARGUMENT, "An extra must have a name.");
+  to->kind = from->kind;
+  to->may_miss = from->may_miss;
+  to->for_scoring = from->for_scoring;
+  to->buckets = from->buckets;
+  RFL_TRY(text_copy(from->name, &to->name, err));
+  to->key = hash_key(0, to->name);
+  if (from->kind == RFL_EXTRA_LEVEL)
+    return levels_new(&to->levels, from->level, from->n_levels, err);
+  if (from->kind == RFL_EXTRA_NUMBER) return RFL_OK;
+  if (from->kind != RFL_EXTRA_BUCKET || from->buckets < 1)
+    return rfl_fail(err, RFL_EARGUMENT, "The extra `%s` must have a bucket or more.",
+                    from->name);
+  return RFL_OK;
+}
+
+static enum rfl_code extras_copy(struct rfl_recipe *r, const struct rfl_recipe_spec *s,
+                                 struct rfl_err *err) {
+  if (s->n_extra > MAX_EXTRA)
+    return rfl_fail(err, RFL_EARGUMENT, "A recipe has %d extra columns at most.",
+                    MAX_EXTRA);
+  r->extra = rfl_alloc(s->n_extra, sizeof *r->extra);
+  if (!r->extra) return rfl_no_memory(err);
+  r->n_extra = s->n_extra;
+  for (size_t k = 0; k < s->n_extra; k++)
+    RFL_TRY(extra_copy(&s->extra[k], &r->extra[k], err));
+  return RFL_OK;
 }
 
 static enum rfl_code spec_copy(struct rfl_recipe *r, const struct rfl_recipe_spec *s,
@@ -191,6 +231,9 @@ static enum rfl_code spec_copy(struct rfl_recipe *r, const struct rfl_recipe_spe
   r->n_terms = s->n_terms;
   r->n_offsets = s->n_offsets;
   r->intercept = s->intercept;
+  r->missing = s->missing;
+  r->shared = s->shared;
+  r->keyed = s->keyed;
   for (size_t k = 0; k < s->n_variables; k++)
     RFL_TRY(variable_copy(&s->variable[k], &r->variable[k], err));
   for (size_t k = 0; k < s->n_terms; k++)
@@ -200,20 +243,22 @@ static enum rfl_code spec_copy(struct rfl_recipe *r, const struct rfl_recipe_spe
     RFL_TRY(text_copy(s->offset[k], &r->offset[k], err));
   }
   RFL_TRY(text_copy(s->weight, &r->weight, err));
+  RFL_TRY(extras_copy(r, s, err));
   return response_copy(r, s, err);
 }
 
 /* ---- laying out ---- */
 
-/* The variables of one kind in a term, as a product; its index among `all`, which grows
- * when it is new; -1: none. */
+/* The numbers of a term, or its categories, as a product; its index among `all`, which
+ * grows when it is new; -1: none. */
 static enum rfl_code product_of(const struct rfl_recipe *r, const struct compiled_term *t,
-                                enum rfl_variable_kind kind, struct product *all,
-                                size_t *n_all, int32_t *gives, struct rfl_err *err) {
+                                bool numbers, struct product *all, size_t *n_all,
+                                int32_t *gives, struct rfl_err *err) {
   struct product p = {.variable = rfl_alloc(t->n, sizeof *p.variable)};
   if (!p.variable) return rfl_no_memory(err);
   for (size_t k = 0; k < t->n; k++)
-    if (r->variable[t->variable[k]].kind == kind) p.variable[p.n++] = t->variable[k];
+    if ((r->variable[t->variable[k]].kind == RFL_NUMBER) == numbers)
+      p.variable[p.n++] = t->variable[k];
   *gives = -1;
   for (size_t k = 0; k < *n_all && p.n; k++)
     if (all[k].n == p.n && !memcmp(all[k].variable, p.variable, p.n * sizeof *p.variable))
@@ -227,13 +272,22 @@ static enum rfl_code product_of(const struct rfl_recipe *r, const struct compile
   return RFL_OK;
 }
 
+static const struct variable *hashed_of(const struct rfl_recipe *r,
+                                        const struct compiled_term *t) {
+  for (size_t k = 0; k < t->n; k++) {
+    const struct variable *v = &r->variable[t->variable[k]];
+    if (v->kind == RFL_HASHED) return v;
+  }
+  return NULL;
+}
+
 static enum rfl_code codings_of(const struct rfl_recipe *r, const struct compiled_term *t,
                                 struct rfl_term *to, struct rfl_err *err) {
   int64_t rows = 1, columns = 1;
   to->coding = rfl_alloc(t->n, sizeof *to->coding);
   if (!to->coding) return rfl_no_memory(err);
   for (size_t k = 0; k < t->n; k++) {
-    if (r->variable[t->variable[k]].kind == RFL_NUMBER) continue;
+    if (r->variable[t->variable[k]].kind != RFL_CATEGORY) continue;
     struct rfl_coding bare = t->coding[k];
     bare.names = NULL;
     rows *= bare.levels;
@@ -242,8 +296,9 @@ static enum rfl_code codings_of(const struct rfl_recipe *r, const struct compile
       return rfl_fail(err, RFL_EMODEL, "A crossing of factors has too many cells.");
     RFL_TRY(coding_copy(&bare, &to->coding[to->n_codings++], err));
   }
-  to->n_z = (int32_t)rows;
-  to->n_x = (int32_t)columns;
+  const struct variable *hashed = hashed_of(r, t);
+  to->n_z = hashed ? hashed->hashing.slots : (int32_t)rows;
+  to->n_x = hashed ? hashed->hashing.slots : (int32_t)columns;
   return RFL_OK;
 }
 
@@ -258,77 +313,60 @@ static enum rfl_code place(struct rfl_layout *l, struct rfl_term *t,
   return RFL_OK;
 }
 
+/* The table that hashed terms share comes behind all other columns. */
+static enum rfl_code share_slots(struct rfl_recipe *r, struct rfl_err *err) {
+  struct rfl_layout *l = &r->layout;
+  for (size_t k = 0; k < r->n_terms; k++) {
+    const struct variable *v = hashed_of(r, &r->term[k]);
+    if (!v) continue;
+    if (!v->hashing.slots || (l->slots && v->hashing.slots != l->slots))
+      return rfl_fail(err, RFL_EARGUMENT,
+                      "Hashed variables that share a table must have the same slots.");
+    l->slots = v->hashing.slots;
+  }
+  if (!l->slots) return RFL_OK;
+  struct rfl_term table = {.n_z = l->slots, .n_x = l->slots};
+  RFL_TRY(place(l, &table, err));
+  for (size_t t = 0; t < l->n_terms; t++) {
+    if (!rfl_term_shared(l, &l->term[t])) continue;
+    l->term[t].z = table.z;
+    l->term[t].x = table.x;
+  }
+  return RFL_OK;
+}
+
+static enum rfl_code lay_out_term(struct rfl_recipe *r, size_t k, struct rfl_err *err) {
+  struct rfl_layout *l = &r->layout;
+  struct rfl_term *t = &l->term[l->n_terms++];
+  const struct compiled_term *from = &r->term[k];
+  t->assign = (int32_t)k + 1;
+  RFL_TRY(product_of(r, from, true, r->dense, &l->n_dense, &t->dense, err));
+  RFL_TRY(product_of(r, from, false, r->coded, &l->n_coded, &t->coded, err));
+  RFL_TRY(codings_of(r, from, t, err));
+  if (t->coded >= 0) l->levels[t->coded] = t->n_z;
+  bool hashed = hashed_of(r, from) != NULL;
+  if (hashed && r->shared) return RFL_OK;
+  if (hashed && t->n_z > MAX_OWN_SLOTS)
+    return rfl_fail(err, RFL_EARGUMENT,
+                    "A hashed term has %d slots at most, unless all share one table.",
+                    MAX_OWN_SLOTS);
+  return place(l, t, err);
+}
+
 static enum rfl_code lay_out(struct rfl_recipe *r, struct rfl_err *err) {
   struct rfl_layout *l = &r->layout;
   l->term = rfl_alloc(r->n_terms + 1, sizeof *l->term);
   l->levels = rfl_alloc(r->n_terms, sizeof *l->levels);
   if (!l->term || !l->levels) return rfl_no_memory(err);
   l->intercept = r->intercept;
+  l->missing = r->missing;
+  l->n_extra = r->n_extra;
   if (r->intercept) {
     l->term[l->n_terms] = (struct rfl_term){.coded = -1, .dense = -1, .n_z = 1, .n_x = 1};
     RFL_TRY(place(l, &l->term[l->n_terms++], err));
   }
-  for (size_t k = 0; k < r->n_terms; k++) {
-    struct rfl_term *t = &l->term[l->n_terms++];
-    t->assign = (int32_t)k + 1;
-    RFL_TRY(
-        product_of(r, &r->term[k], RFL_NUMBER, r->dense, &l->n_dense, &t->dense, err));
-    RFL_TRY(
-        product_of(r, &r->term[k], RFL_CATEGORY, r->coded, &l->n_coded, &t->coded, err));
-    RFL_TRY(codings_of(r, &r->term[k], t, err));
-    if (t->coded >= 0) l->levels[t->coded] = t->n_z;
-    RFL_TRY(place(l, t, err));
-  }
-  return RFL_OK;
-}
-
-/* ---- names ---- */
-
-/* What R calls column c of a factor's contrasts. */
-static void coding_name(const struct variable *v, const struct rfl_coding *c,
-                        int32_t column, struct rfl_buf *out) {
-  if (c->names) {
-    rfl_buf_text(out, c->names[column]);
-    return;
-  }
-  for (int32_t k = 0; c->select && k < c->levels; k++) {
-    if (c->select[k] != column) continue;
-    rfl_buf_text(out, v->levels.text[k]);
-    return;
-  }
-  char number[RFL_DOUBLE_TEXT];
-  rfl_buf_put(out, number, rfl_print_int64(number, column + 1));
-}
-
-static void column_name(const struct rfl_recipe *r, const struct compiled_term *t,
-                        int32_t x, struct rfl_buf *out) {
-  for (size_t k = 0; k < t->n; k++) {
-    const struct variable *v = &r->variable[t->variable[k]];
-    if (k) rfl_buf_u8(out, ':');
-    rfl_buf_text(out, v->name);
-    if (v->kind == RFL_NUMBER) continue;
-    int32_t columns = t->coding[k].columns;
-    coding_name(v, &t->coding[k], x % columns, out);
-    x /= columns;
-  }
-  rfl_buf_u8(out, 0);
-}
-
-static enum rfl_code name_columns(struct rfl_recipe *r, struct rfl_err *err) {
-  const struct rfl_layout *l = &r->layout;
-  r->name_at = rfl_alloc((size_t)l->n_x, sizeof *r->name_at);
-  if (!r->name_at) return rfl_no_memory(err);
-  size_t x = 0;
-  for (size_t t = 0; t < l->n_terms; t++) {
-    for (int32_t c = 0; c < l->term[t].n_x; c++) {
-      r->name_at[x++] = r->names.n;
-      if (l->term[t].assign)
-        column_name(r, &r->term[l->term[t].assign - 1], c, &r->names);
-      else
-        rfl_buf_put(&r->names, "(Intercept)", sizeof "(Intercept)");
-    }
-  }
-  return rfl_buf_check(&r->names, err);
+  for (size_t k = 0; k < r->n_terms; k++) RFL_TRY(lay_out_term(r, k, err));
+  return r->shared ? share_slots(r, err) : RFL_OK;
 }
 
 enum rfl_code rfl_recipe_new(const struct rfl_recipe_spec *spec,
@@ -349,8 +387,4 @@ enum rfl_code rfl_recipe_new(const struct rfl_recipe_spec *spec,
 
 const struct rfl_layout *rfl_recipe_layout(const struct rfl_recipe *r) {
   return &r->layout;
-}
-
-const char *rfl_recipe_column(const struct rfl_recipe *r, int32_t x) {
-  return (const char *)r->names.p + r->name_at[x];
 }

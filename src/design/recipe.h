@@ -35,13 +35,16 @@ struct rfl_variable { /* a column of the frame that the formula uses */
   uint64_t seed;
   enum rfl_variable_kind kind; /* logical is a category with the levels FALSE, TRUE */
   bool logical;
+  bool other; /* a category's last level stands for every text that is none of its levels
+               */
   const char *const *level; /* category: declared or discovered, in C order */
   int32_t n_levels;
 };
 struct rfl_term_spec { /* a product of variables */
   size_t n;
   const int32_t *variable;         /* in the order of R's column names */
-  const struct rfl_coding *coding; /* one a variable; ignored for numbers */
+  const struct rfl_coding *coding; /* one a variable; of categories only. A term with a
+                                      hashed variable has no other category */
 };
 enum rfl_response {
   RFL_RESPONSE_NONE,
@@ -76,7 +79,8 @@ struct rfl_recipe_spec { /* borrowed; copied */
   bool missing; /* rows with missing features stay: NaN, code -1. The response, weight,
                    offset and extras still leave a row out. An unseen level is then -1 */
   bool shared;  /* hashed variables (all of the same slots) share one table */
-  bool keyed;   /* block->key is filled: topic, partition and offset, or the row number */
+  bool keyed;   /* block->key is filled: topic, partition and offset, or the row number.
+                   Where a topic's positions have gaps the frame must have `.offset` */
 };
 
 struct rfl_recipe;
@@ -85,7 +89,8 @@ enum rfl_code rfl_recipe_new(const struct rfl_recipe_spec *, struct rfl_recipe *
 struct rfl_recipe *rfl_recipe_keep(struct rfl_recipe *); /* [any] */
 void rfl_recipe_release(struct rfl_recipe *);            /* [any] */
 const struct rfl_layout *rfl_recipe_layout(const struct rfl_recipe *);
-/* R's name of column x of the model matrix ("ageold:sexmale", "(Intercept)"). */
+/* R's name of column x of the model matrix ("ageold:sexmale", "(Intercept)",
+ * "hashed(user)7"). The columns of a shared table are all called "hashed". */
 const char *rfl_recipe_column(const struct rfl_recipe *, int32_t x);
 void rfl_recipe_write(const struct rfl_recipe *, struct rfl_buf *);
 enum rfl_code rfl_recipe_read(struct rfl_reader *, struct rfl_recipe **gives,
@@ -104,6 +109,7 @@ struct rfl_workspace; /* one thread's scratch: buffers, dictionary maps, counts 
 struct rfl_count {    /* since the workspace was made */
   uint64_t rows, used, missing, unseen,
       zero_weight;        /* zero_weight rows are used but leave the degrees of freedom */
+  uint64_t pooled;        /* rows with a value that the level `other` stands for */
   char first_unseen[256]; /* "user_id: 'u17'"; "" for none */
 };
 enum rfl_code rfl_workspace_new(const struct rfl_recipe *, enum rfl_purpose,
@@ -111,13 +117,17 @@ enum rfl_code rfl_workspace_new(const struct rfl_recipe *, enum rfl_purpose,
                                 struct rfl_err *) RFL_CHECKED;
 void rfl_workspace_release(struct rfl_workspace *);
 const struct rfl_count *rfl_workspace_count(const struct rfl_workspace *);
+/* The number of the next slice's first row in its pass, which the keys of rows without
+ * positions are made from. Without this call rows are numbered as they come. */
+void rfl_workspace_seek(struct rfl_workspace *, uint64_t row);
 
 /* Columns are found by name; a frame that lacks one, or has it with a type that does not
  * fit, is RFL_ESCHEMA naming both. A number may be integer, double, logical, integer64,
  * date, timestamp; a category factor, string, logical, or (by its canonical text)
  * integer. block->row is set (frame rows, relative to the frame, not the slice) unless
  * every row of the slice is used. Negative or missing weights are RFL_EDATA. Plain double
- * columns of complete slices are views of the frame: nothing is copied. */
+ * columns of complete slices are views of the frame: nothing is copied (but with
+ * `missing`). */
 enum rfl_code rfl_recipe_apply(const struct rfl_recipe *, const struct rfl_rows *,
                                struct rfl_workspace *, struct rfl_block *,
                                struct rfl_err *) RFL_CHECKED;

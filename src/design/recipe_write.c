@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "design/compiled.h"
 
-enum { FORMAT = 1 };
+enum { FORMAT = 2 };
 static const char damaged[] = "The bytes of a recipe are damaged.";
 
 static void write_levels(const struct level_set *s, struct rfl_buf *out) {
@@ -25,16 +25,35 @@ static void write_coding(const struct rfl_coding *c, struct rfl_buf *out) {
   for (int32_t k = 0; c->names && k < c->columns; k++) rfl_buf_string(out, c->names[k]);
 }
 
-void rfl_recipe_write(const struct rfl_recipe *r, struct rfl_buf *out) {
-  rfl_buf_u32(out, FORMAT);
+static void write_extra(const struct extra *e, struct rfl_buf *out) {
+  rfl_buf_string(out, e->name);
+  rfl_buf_u8(out, (uint8_t)e->kind);
+  rfl_buf_u8(out, e->may_miss);
+  rfl_buf_u8(out, e->for_scoring);
+  write_levels(&e->levels, out);
+  rfl_buf_i32(out, e->buckets);
+}
+
+static void write_variables(const struct rfl_recipe *r, struct rfl_buf *out) {
   rfl_buf_u32(out, (uint32_t)r->n_variables);
   for (size_t k = 0; k < r->n_variables; k++) {
     const struct variable *v = &r->variable[k];
     rfl_buf_string(out, v->name);
-    rfl_buf_u8(out, v->kind == RFL_CATEGORY);
+    rfl_buf_u8(out, (uint8_t)v->kind);
     rfl_buf_u8(out, v->logical);
+    rfl_buf_u8(out, v->other);
     write_levels(&v->levels, out);
+    rfl_buf_u64(out, v->seed);
+    rfl_buf_i32(out, v->hashing.slots);
+    rfl_buf_u32(out, (uint32_t)v->hashing.n_with);
+    for (size_t j = 0; j < v->hashing.n_with; j++)
+      rfl_buf_string(out, v->hashing.with[j]);
   }
+}
+
+void rfl_recipe_write(const struct rfl_recipe *r, struct rfl_buf *out) {
+  rfl_buf_u32(out, FORMAT);
+  write_variables(r, out);
   rfl_buf_u8(out, r->intercept);
   rfl_buf_u32(out, (uint32_t)r->n_terms);
   for (size_t k = 0; k < r->n_terms; k++) {
@@ -51,6 +70,11 @@ void rfl_recipe_write(const struct rfl_recipe *r, struct rfl_buf *out) {
   rfl_buf_string(out, r->weight);
   rfl_buf_u32(out, (uint32_t)r->n_offsets);
   for (size_t k = 0; k < r->n_offsets; k++) rfl_buf_string(out, r->offset[k]);
+  rfl_buf_u32(out, (uint32_t)r->n_extra);
+  for (size_t k = 0; k < r->n_extra; k++) write_extra(&r->extra[k], out);
+  rfl_buf_u8(out, r->missing);
+  rfl_buf_u8(out, r->shared);
+  rfl_buf_u8(out, r->keyed);
 }
 
 /* ---- reading ---- */
@@ -113,22 +137,61 @@ static enum rfl_code read_texts(struct draft *d, struct rfl_reader *in, size_t n
   return RFL_OK;
 }
 
+/* A byte that is one of 0 .. most. */
+static uint8_t read_kind(struct rfl_reader *in, int most) {
+  uint8_t kind = rfl_read_u8(in);
+  if (kind > most) in->bad = true;
+  return in->bad ? 0 : kind;
+}
+
+static enum rfl_code read_levels(struct draft *d, struct rfl_reader *in,
+                                 const char *const **gives, int32_t *n,
+                                 struct rfl_err *err) {
+  uint32_t levels = rfl_read_u32(in);
+  if (levels > INT32_MAX) in->bad = true;
+  *n = (int32_t)levels;
+  return read_texts(d, in, levels, gives, err);
+}
+
+static enum rfl_code read_variable(struct draft *d, struct rfl_reader *in,
+                                   struct rfl_variable *v, struct rfl_err *err) {
+  RFL_TRY(read_text(d, in, &v->name, err));
+  v->kind = (enum rfl_variable_kind)read_kind(in, RFL_HASHED);
+  v->logical = rfl_read_u8(in) != 0;
+  v->other = rfl_read_u8(in) != 0;
+  RFL_TRY(read_levels(d, in, &v->level, &v->n_levels, err));
+  v->seed = rfl_read_u64(in);
+  v->slots = rfl_read_i32(in);
+  v->n_with = rfl_read_u32(in);
+  return read_texts(d, in, v->n_with, &v->with, err);
+}
+
 static enum rfl_code read_variables(struct draft *d, struct rfl_reader *in,
                                     struct rfl_err *err) {
   size_t n = rfl_read_u32(in);
-  struct rfl_variable *v = array(d, in, n, sizeof *v, 10);
+  struct rfl_variable *v = array(d, in, n, sizeof *v, 27);
   if (!v) return failed(in, err);
-  for (size_t k = 0; k < n; k++) {
-    RFL_TRY(read_text(d, in, &v[k].name, err));
-    v[k].kind = rfl_read_u8(in) ? RFL_CATEGORY : RFL_NUMBER;
-    v[k].logical = rfl_read_u8(in) != 0;
-    uint32_t levels = rfl_read_u32(in);
-    if (levels > INT32_MAX) in->bad = true;
-    RFL_TRY(read_texts(d, in, levels, &v[k].level, err));
-    v[k].n_levels = (int32_t)levels;
-  }
+  for (size_t k = 0; k < n; k++) RFL_TRY(read_variable(d, in, &v[k], err));
   d->spec.n_variables = n;
   d->spec.variable = v;
+  return RFL_OK;
+}
+
+static enum rfl_code read_extras(struct draft *d, struct rfl_reader *in,
+                                 struct rfl_err *err) {
+  size_t n = rfl_read_u32(in);
+  struct rfl_extra_spec *e = array(d, in, n, sizeof *e, 15);
+  if (!e) return failed(in, err);
+  for (size_t k = 0; k < n; k++) {
+    RFL_TRY(read_text(d, in, &e[k].name, err));
+    e[k].kind = (enum rfl_extra_kind)read_kind(in, RFL_EXTRA_BUCKET);
+    e[k].may_miss = rfl_read_u8(in) != 0;
+    e[k].for_scoring = rfl_read_u8(in) != 0;
+    RFL_TRY(read_levels(d, in, &e[k].level, &e[k].n_levels, err));
+    e[k].buckets = rfl_read_i32(in);
+  }
+  d->spec.n_extra = n;
+  d->spec.extra = e;
   return RFL_OK;
 }
 
@@ -187,17 +250,17 @@ static enum rfl_code read_draft(struct draft *d, struct rfl_reader *in,
   for (size_t k = 0; k < n; k++) RFL_TRY(read_term(d, in, &term[k], err));
   s->n_terms = n;
   s->term = term;
-  uint8_t response = rfl_read_u8(in);
-  if (response > RFL_RESPONSE_CLASS) in->bad = true;
-  s->response = in->bad ? RFL_RESPONSE_NONE : (enum rfl_response)response;
+  s->response = (enum rfl_response)read_kind(in, RFL_RESPONSE_CODE);
   RFL_TRY(read_text(d, in, &s->y, err));
-  uint32_t levels = rfl_read_u32(in);
-  if (levels > INT32_MAX) in->bad = true;
-  RFL_TRY(read_texts(d, in, levels, &s->y_level, err));
-  s->n_y_levels = (int32_t)levels;
+  RFL_TRY(read_levels(d, in, &s->y_level, &s->n_y_levels, err));
   RFL_TRY(read_text(d, in, &s->weight, err));
   s->n_offsets = rfl_read_u32(in);
-  return read_texts(d, in, s->n_offsets, &s->offset, err);
+  RFL_TRY(read_texts(d, in, s->n_offsets, &s->offset, err));
+  RFL_TRY(read_extras(d, in, err));
+  s->missing = rfl_read_u8(in) != 0;
+  s->shared = rfl_read_u8(in) != 0;
+  s->keyed = rfl_read_u8(in) != 0;
+  return in->bad ? failed(in, err) : RFL_OK;
 }
 
 static size_t longest(const struct rfl_variable *v) {
@@ -225,6 +288,12 @@ static bool in_proportion(const struct rfl_recipe_spec *s, size_t bytes) {
       const struct rfl_coding *c = &s->term[t].coding[f];
       if (v->name) name += (double)strlen(v->name) + 1;
       if (v->kind == RFL_NUMBER) continue;
+      if (v->kind == RFL_HASHED) {
+        if (!s->shared) cells *= v->slots;
+        for (size_t w = 0; w < v->n_with; w++) name += (double)strlen(v->with[w]) + 2;
+        name += (double)sizeof "hashed()2147483647";
+        continue;
+      }
       cells *= c->levels;
       name += (double)(longest(v) + longest_name(c));
     }

@@ -111,6 +111,7 @@ static enum rfl_code absorb_cell(const struct pass *p, const struct slot *s,
   uint64_t row = k * p->stride * p->grid, end = row + p->grid;
   uint64_t total = p->start[p->in->n_frames];
   if (end > total) end = total;
+  rfl_workspace_seek(s->ws, row);
   struct rfl_rows rows;
   if (slice(p, find_frame(p, row), row, end, &rows) != end)
     return absorb_joined(p, s, to, row, end, err);
@@ -240,6 +241,7 @@ static struct rfl_count count_all(const struct pass *p) {
     sum.missing += c->missing;
     sum.unseen += c->unseen;
     sum.zero_weight += c->zero_weight;
+    sum.pooled += c->pooled;
     if (!sum.first_unseen[0] && c->unseen)
       snprintf(sum.first_unseen, sizeof sum.first_unseen, "%s", c->first_unseen);
   }
@@ -252,6 +254,7 @@ static void take_off(struct rfl_count *c, const struct rfl_count *before) {
   c->missing -= before->missing;
   c->unseen -= before->unseen;
   c->zero_weight -= before->zero_weight;
+  c->pooled -= before->pooled;
 }
 
 static enum rfl_code run_all(struct pass *p, struct rfl_fit_report *report,

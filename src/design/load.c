@@ -1,0 +1,188 @@
+/* Values of a slice's columns: numbers, codes of levels, hashes; and which rows lack one.
+ * A dictionary is looked through once a level, not once a row. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "design/workspace.h"
+
+static double number_at(const struct rfl_column *c, size_t row) {
+  switch (c->type) {
+    case RFL_DOUBLE:
+      return c->f64[row];
+    case RFL_INTEGER64:
+      return (double)c->i64[row];
+    case RFL_TIMESTAMP:
+      return (double)c->i64[row] / 1e6; /* seconds, as R's as.numeric() */
+    default:
+      return c->i32[row];
+  }
+}
+
+/* A double column of a slice is used where it lies, unless NaN is to stand for a missing
+ * value: what the slot of one holds is not looked at. */
+static void numbers_load(struct rfl_workspace *w, struct source_column *to,
+                         const struct rfl_column *c, const struct rfl_rows *rows) {
+  bool view = c->type == RFL_DOUBLE && to->missing;
+  to->view = view ? c->f64 + rows->row : to->number;
+  for (size_t i = 0; i < rows->n; i++) {
+    size_t at = rows->row + i;
+    if (!rfl_column_has(c, at)) {
+      w->mark[i] |= to->missing;
+      if (!view) to->number[i] = NAN;
+      continue;
+    }
+    double x = number_at(c, at);
+    if (isinf(x) && to->feature && !to->infinite) x = NAN;
+    if (!view) to->number[i] = x;
+    if (!(x - x == 0)) w->mark[i] |= isnan(x) ? to->missing : to->infinite;
+    if (to->weight && x < 0) w->mark[i] |= MARK_WEIGHT;
+  }
+}
+
+static enum rfl_code map_grow(struct dict_map *m, const struct source_column *to,
+                              int32_t levels, struct rfl_err *err) {
+  if (levels <= m->cap) return RFL_OK;
+  int32_t cap = levels > INT32_MAX / 2 ? INT32_MAX : 2 * levels;
+  bool hash = to->load == LOAD_HASH;
+  void *more = rfl_grow(hash ? (void *)m->hash : (void *)m->level, (size_t)cap,
+                        hash ? sizeof *m->hash : sizeof *m->level);
+  if (!more) return rfl_no_memory(err);
+  if (hash)
+    m->hash = more;
+  else
+    m->level = more;
+  m->cap = cap;
+  return RFL_OK;
+}
+
+/* The map of this column's dictionary, long enough for the levels that the frame may use.
+ */
+static enum rfl_code map_of(struct source_column *to, const struct rfl_column *c,
+                            const struct dict_map **gives, struct rfl_err *err) {
+  struct dict_map *m = NULL;
+  for (int k = 0; k < MAPS && !m; k++)
+    if (to->map[k].dict == c->dict) m = &to->map[k];
+  if (!m) {
+    m = &to->map[to->next];
+    to->next = (to->next + 1) % MAPS;
+    rfl_dict_release(m->dict);
+    m->dict = rfl_dict_keep(c->dict);
+    m->n = 0;
+  }
+  RFL_TRY(map_grow(m, to, c->levels, err));
+  for (; m->n < c->levels; m->n++) {
+    struct rfl_bytes text = rfl_dict_level(c->dict, m->n);
+    if (to->load == LOAD_HASH)
+      m->hash[m->n] = hash_text(to->key, text);
+    else
+      m->level[m->n] = level_find(to->levels, (const char *)text.p, text.n);
+  }
+  *gives = m;
+  return RFL_OK;
+}
+
+static int32_t level_of_value(const struct source_column *to, const struct rfl_column *c,
+                              size_t row) {
+  char text[RFL_DOUBLE_TEXT];
+  if (c->type == RFL_STRING) {
+    int32_t from = c->offset[row];
+    return level_find(to->levels, c->bytes + from, (size_t)(c->offset[row + 1] - from));
+  }
+  if (c->type == RFL_LOGICAL)
+    return c->i32[row] ? level_find(to->levels, "TRUE", 4)
+                       : level_find(to->levels, "FALSE", 5);
+  int64_t x = c->type == RFL_INTEGER64 ? c->i64[row] : c->i32[row];
+  return level_find(to->levels, text, rfl_print_int64(text, x));
+}
+
+/* "user_id: 'u17'", cut at a whole character. */
+static void describe(const struct source_column *to, const struct rfl_column *c,
+                     size_t row, char *out, size_t size) {
+  char number[RFL_DOUBLE_TEXT];
+  struct rfl_bytes text = {(const uint8_t *)number, 0};
+  if (c->type == RFL_FACTOR)
+    text = rfl_dict_level(c->dict, c->i32[row]);
+  else if (c->type == RFL_STRING)
+    text = (struct rfl_bytes){(const uint8_t *)c->bytes + c->offset[row],
+                              (size_t)(c->offset[row + 1] - c->offset[row])};
+  else if (c->type == RFL_LOGICAL)
+    text.n =
+        (size_t)snprintf(number, sizeof number, "%s", c->i32[row] ? "TRUE" : "FALSE");
+  else
+    text.n =
+        rfl_print_int64(number, c->type == RFL_INTEGER64 ? c->i64[row] : c->i32[row]);
+  size_t name = rfl_utf8_prefix(
+      to->name, size / 2 < strlen(to->name) ? size / 2 : strlen(to->name));
+  size_t room = size - name - 6, n = text.n < room ? text.n : room;
+  n = rfl_utf8_prefix((const char *)text.p, n);
+  snprintf(out, size, "%.*s: '%.*s'", (int)name, to->name, (int)n, (const char *)text.p);
+}
+
+/* A code of -1 is also that of a missing value, where rows with one stay. */
+void unseen_describe(const struct rfl_workspace *w, const struct rfl_rows *rows, size_t i,
+                     char *out, size_t size) {
+  for (size_t k = 0; k < w->n_columns; k++) {
+    const struct source_column *c = &w->column[k];
+    if (c->load != LOAD_LEVEL || c->code[i] >= 0) continue;
+    const struct rfl_column *from = &rows->frame->column[c->at];
+    if (!rfl_column_has(from, rows->row + i)) continue;
+    describe(c, from, rows->row + i, out, size);
+    return;
+  }
+}
+
+static enum rfl_code codes_load(struct rfl_workspace *w, struct source_column *to,
+                                const struct rfl_column *c, const struct rfl_rows *rows,
+                                struct rfl_err *err) {
+  const struct dict_map *map = NULL;
+  if (c->type == RFL_FACTOR) RFL_TRY(map_of(to, c, &map, err));
+  int32_t other = to->other ? to->levels->n - 1 : -1;
+  for (size_t i = 0; i < rows->n; i++) {
+    size_t at = rows->row + i;
+    if (!rfl_column_has(c, at)) {
+      w->mark[i] |= to->missing;
+      to->code[i] = to->missing ? 0 : -1;
+      continue;
+    }
+    int32_t level = map ? map->level[c->i32[at]] : level_of_value(to, c, at);
+    to->code[i] = level < 0 ? other : level;
+    if (level < 0) w->mark[i] |= to->other ? MARK_POOLED : to->unseen;
+  }
+  return RFL_OK;
+}
+
+/* A feature's missing value is one of its own; that of a bucket is as of a number. */
+static enum rfl_code hashes_load(struct rfl_workspace *w, struct source_column *to,
+                                 const struct rfl_column *c, const struct rfl_rows *rows,
+                                 struct rfl_err *err) {
+  const struct dict_map *map = NULL;
+  uint64_t none = hash_missing(to->key);
+  if (c->type == RFL_FACTOR) RFL_TRY(map_of(to, c, &map, err));
+  for (size_t i = 0; i < rows->n; i++) {
+    size_t at = rows->row + i;
+    if (!rfl_column_has(c, at))
+      to->hash[i] = none;
+    else
+      to->hash[i] = map ? map->hash[c->i32[at]] : hash_value(to->key, c, at);
+  }
+  if (!to->buckets) return RFL_OK;
+  to->view = to->number;
+  for (size_t i = 0; i < rows->n; i++) {
+    bool missing = to->hash[i] == none;
+    to->number[i] = missing ? (double)NAN : (double)(to->hash[i] % (uint64_t)to->buckets);
+    if (missing) w->mark[i] |= to->missing;
+  }
+  return RFL_OK;
+}
+
+enum rfl_code column_load(struct rfl_workspace *w, struct source_column *to,
+                          const struct rfl_rows *rows, struct rfl_err *err) {
+  const struct rfl_column *c = &rows->frame->column[to->at];
+  if (to->load == LOAD_LEVEL) return codes_load(w, to, c, rows, err);
+  if (to->load == LOAD_HASH) return hashes_load(w, to, c, rows, err);
+  numbers_load(w, to, c, rows);
+  return RFL_OK;
+}
