@@ -161,8 +161,7 @@ static void cross_codes(struct rfl_workspace *w, const struct product *p, size_t
   for (size_t f = 1; f < p->n; f++) {
     const struct source_column *c = &w->column[p->variable[f]];
     if (w->recipe->missing)
-      for (size_t i = 0; i < n; i++)
-        to[i] = to[i] < 0 || c->code[i] < 0 ? -1 : to[i] + stride * c->code[i];
+      for (size_t i = 0; i < n; i++) to[i] = join_codes(to[i], stride, c->code[i]);
     else
       for (size_t i = 0; i < n; i++) to[i] += stride * c->code[i];
     stride *= c->levels->n;

@@ -121,7 +121,7 @@ static void describe(const struct source_column *to, const struct rfl_column *c,
   snprintf(out, size, "%.*s: '%.*s'", (int)name, to->name, (int)n, (const char *)text.p);
 }
 
-/* A code of -1 is also that of a missing value, where rows with one stay. */
+/* A code below 0 may also be that of a missing value, where rows with one stay. */
 void unseen_describe(const struct rfl_workspace *w, const struct rfl_rows *rows, size_t i,
                      char *out, size_t size) {
   for (size_t k = 0; k < w->n_columns; k++) {
@@ -139,7 +139,7 @@ static enum rfl_code codes_load(struct rfl_workspace *w, struct source_column *t
                                 struct rfl_err *err) {
   const struct dict_map *map = NULL;
   if (c->type == RFL_FACTOR) RFL_TRY(map_of(to, c, &map, err));
-  int32_t other = to->other ? to->levels->n - 1 : -1;
+  int32_t other = to->other ? to->levels->n - 1 : to->unseen == MARK_NEW ? -2 : -1;
   for (size_t i = 0; i < rows->n; i++) {
     size_t at = rows->row + i;
     if (!rfl_column_has(c, at)) {

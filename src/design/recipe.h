@@ -77,7 +77,7 @@ struct rfl_recipe_spec { /* borrowed; copied */
   size_t n_extra;
   const struct rfl_extra_spec *extra;
   bool missing; /* rows with missing features stay: NaN, code -1. The response, weight,
-                   offset and extras still leave a row out. An unseen level is then -1 */
+                   offset and extras still leave a row out. An unseen level is then -2 */
   bool shared;  /* hashed variables (all of the same slots) share one table */
   bool keyed;   /* block->key is filled: topic, partition and offset, or the row number.
                    Where a topic's positions have gaps the frame must have `.offset` */

@@ -1,7 +1,8 @@
 /* Block: the rows handed to a learner. Borrowed views, dead at the next apply() or
  * gather. No missing values: rows with one were left out (row[] tells which frame rows
- * are here). Only where the layout says `missing` may a dense value be NaN and a code -1;
- * only an extra column whose learner asked for it may hold NaN. */
+ * are here). Only where the layout says `missing` may a dense value be NaN and a code -1,
+ * or -2 for a level that the recipe does not know; only an extra column whose learner
+ * asked for it may hold NaN. */
 #ifndef RFL_NUM_BLOCK_H
 #define RFL_NUM_BLOCK_H
 #include <stddef.h>

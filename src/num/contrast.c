@@ -28,8 +28,10 @@ static double product(const struct rfl_term *term, int32_t z, int32_t x) {
   return f;
 }
 
-/* The one column a cell selects, or -1; only for terms whose codings all select. */
+/* The one column a cell selects, or -1; only for terms whose codings all select. A hashed
+ * term has none: its slots are its columns. */
 static int32_t selected(const struct rfl_term *term, int32_t z) {
+  if (!term->n_codings) return z;
   int32_t x = 0, stride = 1;
   for (size_t k = 0; k < term->n_codings; k++) {
     const struct rfl_coding *c = &term->coding[k];

@@ -236,7 +236,7 @@ void rfl_gather_write(const struct rfl_gather *g, struct rfl_buf *out) {
 
 /* The codes and weights that came in: what absorb() trusts must be checked here. */
 static bool sane(const struct rfl_gather *g) {
-  int32_t least = g->missing ? -1 : 0;
+  int32_t least = g->missing ? -2 : 0;
   for (size_t k = 0; k < g->n_coded; k++)
     for (size_t i = 0; g->levels[k] && i < g->n; i++)
       if (g->code[k][i] < least || g->code[k][i] >= g->levels[k]) return false;

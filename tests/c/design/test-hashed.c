@@ -368,7 +368,7 @@ TEST(rows_with_missing_features_stay_where_the_learner_takes_them) {
   CHECK_EQ(u.block.n, 5); /* a missing response still leaves the row out */
   CHECK(u.block.dense[0][0] == 1 && isnan(u.block.dense[0][1]) &&
         u.block.dense[0][4] == 5);
-  const int32_t f[] = {1, 0, -1, -1, 1}, fg[] = {5, 2, -1, -1, -1};
+  const int32_t f[] = {1, 0, -1, -2, 1}, fg[] = {5, 2, -1, -2, -1};
   for (int i = 0; i < 5; i++) {
     CHECK_EQ(u.block.coded[0].code[i], f[i]);
     CHECK_EQ(u.block.coded[1].code[i], fg[i]);
