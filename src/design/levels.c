@@ -8,7 +8,7 @@
 
 /* One pass over frames. A factor column is marked by code and touched once a level; a
  * string is hashed once a row. */
-struct search {
+struct rfl_levels_search {
   const struct rfl_levels_spec *spec;
   struct rfl_levels *found; /* spec->n of them */
   uint8_t *complete;        /* of the frame in hand */
@@ -24,7 +24,7 @@ static enum rfl_code column_of(const struct rfl_frame *f, const char *name,
 }
 
 /* A row counts when it has a value in every used column; a NaN is a missing value. */
-static enum rfl_code mark_complete(struct search *s, const struct rfl_frame *f,
+static enum rfl_code mark_complete(struct rfl_levels_search *s, const struct rfl_frame *f,
                                    struct rfl_err *err) {
   memset(s->complete, 1, f->n_rows);
   for (size_t k = 0; k < s->spec->n_used; k++) {
@@ -40,8 +40,9 @@ static enum rfl_code mark_complete(struct search *s, const struct rfl_frame *f,
   return RFL_OK;
 }
 
-static enum rfl_code take_factor(struct search *s, const struct rfl_column *c, size_t n,
-                                 struct rfl_levels *found, struct rfl_err *err) {
+static enum rfl_code take_factor(struct rfl_levels_search *s, const struct rfl_column *c,
+                                 size_t n, struct rfl_levels *found,
+                                 struct rfl_err *err) {
   uint8_t *seen = rfl_alloc((size_t)c->levels, 1);
   if (!seen) return rfl_no_memory(err);
   for (size_t i = 0; i < n; i++)
@@ -57,8 +58,9 @@ static enum rfl_code take_factor(struct search *s, const struct rfl_column *c, s
   return code;
 }
 
-static enum rfl_code take_string(struct search *s, const struct rfl_column *c, size_t n,
-                                 struct rfl_levels *found, struct rfl_err *err) {
+static enum rfl_code take_string(struct rfl_levels_search *s, const struct rfl_column *c,
+                                 size_t n, struct rfl_levels *found,
+                                 struct rfl_err *err) {
   for (size_t i = 0; i < n && !found->over; i++) {
     if (!s->complete[i]) continue;
     int32_t code;
@@ -69,7 +71,7 @@ static enum rfl_code take_string(struct search *s, const struct rfl_column *c, s
   return RFL_OK;
 }
 
-static enum rfl_code take_frame(struct search *s, const struct rfl_frame *f,
+static enum rfl_code take_frame(struct rfl_levels_search *s, const struct rfl_frame *f,
                                 struct rfl_err *err) {
   if (f->n_rows > s->cap) {
     uint8_t *more = rfl_grow(s->complete, f->n_rows, 1);
@@ -123,24 +125,53 @@ static enum rfl_code sort_levels(struct rfl_levels *found, struct rfl_err *err) 
   return RFL_OK;
 }
 
+enum rfl_code rfl_levels_search_new(const struct rfl_levels_spec *spec,
+                                    struct rfl_levels_search **gives,
+                                    struct rfl_err *err) {
+  struct rfl_levels_search *s = rfl_alloc(1, sizeof *s);
+  if (!s) return rfl_no_memory(err);
+  s->spec = spec;
+  s->found = rfl_alloc(spec->n, sizeof *s->found);
+  enum rfl_code code = s->found ? RFL_OK : rfl_no_memory(err);
+  for (size_t k = 0; !code && k < spec->n; k++)
+    code = rfl_dict_new(&s->found[k].dict, err);
+  if (code)
+    rfl_levels_search_release(s);
+  else
+    *gives = s;
+  return code;
+}
+
+void rfl_levels_search_release(struct rfl_levels_search *s) {
+  if (!s) return;
+  rfl_levels_free(s->found, s->spec->n);
+  rfl_free(s->complete);
+  rfl_free(s);
+}
+
+enum rfl_code rfl_levels_search_take(struct rfl_levels_search *s,
+                                     const struct rfl_frame *frame, struct rfl_err *err) {
+  return take_frame(s, frame, err);
+}
+
+enum rfl_code rfl_levels_search_close(struct rfl_levels_search *s,
+                                      struct rfl_levels **gives, struct rfl_err *err) {
+  for (size_t k = 0; k < s->spec->n; k++) RFL_TRY(sort_levels(&s->found[k], err));
+  *gives = s->found;
+  s->found = NULL;
+  return RFL_OK;
+}
+
 enum rfl_code rfl_levels_find(struct rfl_frame *const *frame, size_t n_frames,
                               const struct rfl_levels_spec *spec,
                               struct rfl_levels **gives, struct rfl_err *err) {
-  struct search s = {.spec = spec};
+  struct rfl_levels_search *s = NULL;
+  RFL_TRY(rfl_levels_search_new(spec, &s, err));
   enum rfl_code code = RFL_OK;
-  s.found = rfl_alloc(spec->n, sizeof *s.found);
-  if (!s.found) return rfl_no_memory(err);
-  for (size_t k = 0; !code && k < spec->n; k++)
-    code = rfl_dict_new(&s.found[k].dict, err);
-  for (size_t k = 0; !code && k < n_frames; k++) code = take_frame(&s, frame[k], err);
-  for (size_t k = 0; !code && k < spec->n; k++) code = sort_levels(&s.found[k], err);
-  rfl_free(s.complete);
-  if (code) {
-    rfl_levels_free(s.found, spec->n);
-    return code;
-  }
-  *gives = s.found;
-  return RFL_OK;
+  for (size_t k = 0; !code && k < n_frames; k++) code = take_frame(s, frame[k], err);
+  if (!code) code = rfl_levels_search_close(s, gives, err);
+  rfl_levels_search_release(s);
+  return code;
 }
 
 const char *rfl_levels_text(const struct rfl_levels *levels, int32_t k) {

@@ -32,7 +32,20 @@ struct rfl_levels {
   bool over;         /* a string column with more than `limit` levels: n is 0 */
 };
 
-/* RFL_ESCHEMA: a frame lacks a column, or a category is neither factor nor string. */
+/* The search a frame at a time, for rows that are not all in memory; close() does not
+ * release. RFL_ESCHEMA: a frame lacks a column, or a category is neither factor nor
+ * string. */
+struct rfl_levels_search;
+enum rfl_code rfl_levels_search_new(const struct rfl_levels_spec *,
+                                    struct rfl_levels_search **gives,
+                                    struct rfl_err *) RFL_CHECKED; /* keeps the spec */
+enum rfl_code rfl_levels_search_take(struct rfl_levels_search *, const struct rfl_frame *,
+                                     struct rfl_err *) RFL_CHECKED;
+enum rfl_code rfl_levels_search_close(struct rfl_levels_search *,
+                                      struct rfl_levels **gives,
+                                      struct rfl_err *) RFL_CHECKED;
+void rfl_levels_search_release(struct rfl_levels_search *);
+/* The same over frames in memory. */
 enum rfl_code rfl_levels_find(struct rfl_frame *const *, size_t n_frames,
                               const struct rfl_levels_spec *, struct rfl_levels **gives,
                               struct rfl_err *) RFL_CHECKED;

@@ -20,6 +20,7 @@
 
 #include "base/mem.h"
 #include "num/gather.h"
+#include "stream/shelf.h"
 
 enum {
   WARM_PASSES = 5, /* Newton's first steps; a sample may be separated, so no more */
@@ -37,6 +38,7 @@ struct pass {
   const struct rfl_recipe *recipe;
   const struct rfl_fit_input *in;
   const struct rfl_fit_job *job;
+  struct rfl_shelf *shelf;
   struct rfl_state *state;
   struct rfl_state *seed; /* an empty part: what threads make theirs from, since part() of
                              the state would read it while another thread merges */
@@ -76,14 +78,19 @@ static enum rfl_code add_all(struct rfl_gather *g, const struct rfl_block *block
   return RFL_OK;
 }
 
-/* The rows [row, end) of frame f that lie in it, as a slice; the next row. */
-static uint64_t slice(const struct pass *p, size_t f, uint64_t row, uint64_t end,
-                      struct rfl_rows *gives) {
+/* The rows [row, end) of frame f that lie in it, as a slice whose frame is kept. */
+static enum rfl_code slice(const struct pass *p, size_t f, uint64_t row, uint64_t end,
+                           struct rfl_rows *gives, struct rfl_err *err) {
   uint64_t stop = p->start[f + 1] < end ? p->start[f + 1] : end;
-  *gives = (struct rfl_rows){.frame = p->in->frame[f],
-                             .row = (uint32_t)(row - p->start[f]),
-                             .n = (uint32_t)(stop - row)};
-  return stop;
+  struct rfl_frame *frame;
+  RFL_TRY(rfl_shelf_take(p->shelf, f, &frame, err));
+  *gives = (struct rfl_rows){
+      .frame = frame, .row = (uint32_t)(row - p->start[f]), .n = (uint32_t)(stop - row)};
+  return RFL_OK;
+}
+
+static void let_go(const struct rfl_rows *rows) {
+  rfl_frame_release((struct rfl_frame *)rows->frame);
 }
 
 static enum rfl_code absorb_joined(const struct pass *p, const struct slot *s,
@@ -93,12 +100,15 @@ static enum rfl_code absorb_joined(const struct pass *p, const struct slot *s,
   RFL_TRY(rfl_gather_new(rfl_recipe_layout(p->recipe), (uint32_t)p->grid, row, &g, err));
   enum rfl_code code = RFL_OK;
   for (size_t f = find_frame(p, row); !code && row < end; f++) {
+    if (p->start[f + 1] == p->start[f]) continue;
     struct rfl_rows rows;
     struct rfl_block block = {0};
-    row = slice(p, f, row, end, &rows);
-    if (!rows.n) continue;
+    code = slice(p, f, row, end, &rows, err);
+    if (code) break;
+    row += rows.n;
     code = rfl_recipe_apply(p->recipe, &rows, s->ws, &block, err);
     if (!code) code = add_all(g, &block, err);
+    let_go(&rows);
   }
   const struct rfl_block *cell = code ? NULL : rfl_gather_block(g, true);
   if (cell && cell->n) code = p->learner->absorb(to, cell, err);
@@ -112,13 +122,16 @@ static enum rfl_code absorb_cell(const struct pass *p, const struct slot *s,
   uint64_t total = p->start[p->in->n_frames];
   if (end > total) end = total;
   rfl_workspace_seek(s->ws, row);
+  size_t f = find_frame(p, row);
+  if (p->start[f + 1] < end) return absorb_joined(p, s, to, row, end, err);
   struct rfl_rows rows;
-  if (slice(p, find_frame(p, row), row, end, &rows) != end)
-    return absorb_joined(p, s, to, row, end, err);
   struct rfl_block block = {0};
-  RFL_TRY(rfl_recipe_apply(p->recipe, &rows, s->ws, &block, err));
+  RFL_TRY(slice(p, f, row, end, &rows, err));
+  enum rfl_code code = rfl_recipe_apply(p->recipe, &rows, s->ws, &block, err);
   block.first_row = row;
-  return block.n ? p->learner->absorb(to, &block, err) : RFL_OK;
+  if (!code && block.n) code = p->learner->absorb(to, &block, err);
+  let_go(&rows);
+  return code;
 }
 
 static bool take_cell(struct pass *p, uint64_t *gives) {
@@ -184,6 +197,7 @@ static enum rfl_code run_pass(struct pass *p, bool *again, struct rfl_err *err) 
   *again = false;
   p->next = p->turn = 0;
   p->failed = UINT64_MAX;
+  rfl_shelf_clear(p->shelf);
   RFL_TRY(tick(p, 0, err)); /* once a pass at least: others may take all the cells */
   if (p->learner->merge) {
     RFL_TRY(p->learner->part(p->state, &p->seed, err));
@@ -279,7 +293,10 @@ static enum rfl_code open_pass(struct pass *p, struct rfl_err *err) {
   p->start = rfl_alloc(n + 1, sizeof *p->start);
   p->slot = rfl_alloc((size_t)p->n_slots, sizeof *p->slot);
   if (!p->start || !p->slot) return rfl_no_memory(err);
-  for (size_t f = 0; f < n; f++) p->start[f + 1] = p->start[f] + p->in->frame[f]->n_rows;
+  for (size_t f = 0; f < n; f++)
+    p->start[f + 1] =
+        p->start[f] + (p->in->frame ? p->in->frame[f]->n_rows : p->in->n_rows[f]);
+  RFL_TRY(rfl_shelf_new(p->in, p->n_slots, &p->shelf, err));
   for (int i = 0; i < p->n_slots; i++)
     RFL_TRY(rfl_workspace_new(p->recipe, RFL_FOR_LEARNING, RFL_UNSEEN_ERROR,
                               &p->slot[i].ws, err));
@@ -295,6 +312,7 @@ static void close_pass(struct pass *p) {
   }
   if (p->seed) p->learner->release(p->seed);
   if (p->state) p->learner->release(p->state);
+  rfl_shelf_release(p->shelf);
   rfl_free(p->slot);
   rfl_free(p->start);
   pthread_cond_destroy(&p->turned);

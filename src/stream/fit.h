@@ -1,7 +1,8 @@
 /* Batch fits: the driver that makes cuts and threads invisible. Rows are cut into cells
  * of the learner's grid, cells are absorbed into parts (on a pool when there is one) and
- * merged in the order of the cells. Below it: one learning block, online learning of a
- * value, scores of a slice.
+ * merged in the order of the cells. Rows that memory does not hold are got frame by frame
+ * and pass by pass, a few frames at a time. Below it: one learning block, online learning
+ * of a value, scores of a slice.
  *
  *     struct rfl_fit_input in = {.frame = frames, .n_frames = n};
  *     RFL_TRY(rfl_fit(&rfl_glm, &o.base, recipe, &in, &job, &state, &report, err));
@@ -12,9 +13,13 @@
 #include "design/recipe.h"
 #include "num/learner.h"
 
-struct rfl_fit_input { /* frames kept in memory, in canonical order */
-  struct rfl_frame *const *frame;
+struct rfl_fit_input {            /* frames in canonical order */
+  struct rfl_frame *const *frame; /* kept in memory; NULL: got when they are needed */
   size_t n_frames;
+  const uint32_t *n_rows; /* of each, when they are got */
+  enum rfl_code (*get)(void *data, size_t k, struct rfl_frame **gives,
+                       struct rfl_err *); /* [any] */
+  void *data;
 };
 struct rfl_fit_job {
   struct rfl_pool *pool; /* NULL: the caller's thread only */
