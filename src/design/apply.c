@@ -151,8 +151,13 @@ static void multiply(struct rfl_workspace *w, size_t n) {
   }
 }
 
-/* Crossed codes: the first factor varies fastest. A missing one makes the cell missing.
- */
+/* A missing value makes a cell missing (-1), else one never seen makes it unseen (-2). */
+static int32_t join_codes(int32_t cell, int32_t stride, int32_t code) {
+  if (cell >= 0 && code >= 0) return cell + stride * code;
+  return cell == -1 || code == -1 ? -1 : -2;
+}
+
+/* Crossed codes: the first factor varies fastest. */
 static void cross_codes(struct rfl_workspace *w, const struct product *p, size_t n,
                         int32_t *to) {
   const struct source_column *first = &w->column[p->variable[0]];
