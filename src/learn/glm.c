@@ -76,6 +76,7 @@ enum rfl_code glm_state_new(struct glm_design *design, struct rfl_state **gives,
   }
   s->keep = 1;
   s->objective = INFINITY;
+  s->theta_se = NAN;
   *gives = s;
   return RFL_OK;
 }
@@ -101,21 +102,21 @@ static enum rfl_code glm_open(const struct rfl_options *options,
                               const struct rfl_layout *layout, struct rfl_state **gives,
                               struct rfl_err *err) {
   const struct rfl_glm_options *o = (const struct rfl_glm_options *)options;
-  if ((unsigned)o->family >= RFL_N_FAMILIES)
-    return rfl_fail(err, RFL_EARGUMENT, "There is no family number %d.", (int)o->family);
+  struct glm_kind kind;
+  RFL_TRY(glm_kind_new(o, &kind, err));
   struct glm_design *design;
   RFL_TRY(glm_design_new(layout, &design, err));
   struct rfl_state *s = NULL;
   enum rfl_code code = glm_state_new(design, &s, err);
   glm_design_release(design);
   if (code) return code;
-  s->family = o->family;
+  s->kind = kind;
   s->tolerance = o->tolerance > 0 ? o->tolerance : 1e-14;
   s->rank_tolerance = o->rank_tolerance > 0 ? o->rank_tolerance : 1e-7;
   s->max_passes = o->max_passes > 0 ? o->max_passes : 100;
   for (size_t j = 0; o->start && j < glm_p(s); j++)
     s->beta[j] = o->start[j] - o->start[j] == 0 ? o->start[j] : 0;
-  s->first = !o->start && s->family != RFL_GAUSSIAN;
+  s->first = !o->start && !glm_is_linear(&kind);
   s->count = true;
   glm_clear(s);
   *gives = s;
@@ -128,7 +129,10 @@ static enum rfl_code glm_open(const struct rfl_options *options,
  * it then becomes a fit of its own, counts in its second pass. */
 static void take_iterate(struct rfl_state *s, const struct rfl_state *from) {
   bool anew = from->settled;
-  s->family = from->family;
+  s->kind = from->kind;
+  s->sharp = from->sharp && !anew;
+  s->stage = anew ? GLM_FITTING : from->stage;
+  s->theta_se = anew ? NAN : from->theta_se;
   s->tolerance = from->tolerance;
   s->rank_tolerance = from->rank_tolerance;
   s->max_passes = from->max_passes;
@@ -137,7 +141,7 @@ static void take_iterate(struct rfl_state *s, const struct rfl_state *from) {
   s->round = from->round && !anew;
   s->count = anew || (from->passes ? !from->counted : from->count);
   s->null = anew ? (struct glm_null){0} : from->null;
-  s->counted = s->settled = s->alias_known = s->bent = s->separated = false;
+  s->counted = s->settled = s->alias_known = s->bent = s->blunt = s->separated = false;
   s->passes = s->halvings = s->linear = 0;
   s->objective = s->decrement = INFINITY;
   memcpy(s->beta, anew ? from->start : from->beta, glm_p(s) * sizeof *s->beta);
@@ -168,11 +172,12 @@ static enum rfl_code glm_part(const struct rfl_state *s, struct rfl_state **give
 static enum rfl_code glm_merge(struct rfl_state *to, const struct rfl_state *from,
                                struct rfl_err *err) {
   size_t p = glm_p(to), z = glm_z(to);
-  if (to->family != from->family || p != glm_p(from) || z != glm_z(from) ||
+  if (!glm_kind_same(&to->kind, &from->kind) || p != glm_p(from) || z != glm_z(from) ||
       to->design->n_sums != from->design->n_sums)
     return rfl_fail(err, RFL_EMODEL, "States of different models cannot be merged.");
   if (to->settled || from->settled || to->first != from->first ||
-      to->exact != from->exact || memcmp(to->gamma, from->gamma, z * sizeof *to->gamma))
+      to->exact != from->exact || to->sharp != from->sharp || to->stage != from->stage ||
+      memcmp(to->gamma, from->gamma, z * sizeof *to->gamma))
     return rfl_fail(
         err, RFL_EMODEL,
         "Only sums of one pass, taken at the same coefficients, can be merged.");

@@ -24,12 +24,65 @@ enum rfl_family {
   RFL_GAUSSIAN,
   RFL_BINOMIAL,
   RFL_POISSON,
+  RFL_GAMMA,
+  RFL_INVERSE_GAUSSIAN,
+  RFL_QUASI,
+  RFL_QUASIBINOMIAL,
+  RFL_QUASIPOISSON,
+  RFL_NEGATIVE_BINOMIAL, /* shape: theta; 0: estimated */
+  RFL_TWEEDIE,           /* shape: the power of the variance */
+  RFL_CUSTOM,            /* the host evaluates it */
   RFL_N_FAMILIES
-}; /* at their canonical links */
+};
+enum rfl_link {                   /* as R's make.link() */
+                RFL_LINK_DEFAULT, /* the family's own */
+                RFL_IDENTITY,
+                RFL_LOG,
+                RFL_LOGIT,
+                RFL_PROBIT,
+                RFL_CAUCHIT,
+                RFL_CLOGLOG,
+                RFL_INVERSE,
+                RFL_INVERSE_SQUARE,
+                RFL_SQRT,
+                RFL_POWER, /* eta = mu^lambda */
+                RFL_N_LINKS
+};
+enum rfl_variance { /* of quasi; the other families have their own */
+                    RFL_V_CONSTANT,
+                    RFL_V_SHARE, /* mu (1 - mu) */
+                    RFL_V_MU,
+                    RFL_V_SQUARE,
+                    RFL_V_CUBE,
+                    RFL_V_NEGATIVE, /* mu + mu^2 / theta */
+                    RFL_V_POWER,
+                    RFL_V_CUSTOM,
+                    RFL_N_VARIANCES
+};
+
+/* A family that the host evaluates, on the caller's thread: such a fit runs on one
+ * thread only. n rows; mean, its derivative by eta, variance at the mean and each row's
+ * weighted deviance. An eta or mean out of range: a deviance of infinity. RFL_EHOST when
+ * the host wants out. */
+struct rfl_glm_custom {
+  void *data;
+  enum rfl_code (*at)(void *data, size_t n, const double *y, const double *weight,
+                      const double *eta, double *mu, double *slope, double *variance,
+                      double *deviance, struct rfl_err *);
+  /* eta of the family's starting means. */
+  enum rfl_code (*start)(void *data, size_t n, const double *y, const double *weight,
+                         double *eta, struct rfl_err *);
+  enum rfl_code (*link)(void *data, double mu, double *eta, struct rfl_err *);
+};
 
 struct rfl_glm_options {
   struct rfl_options base;
   enum rfl_family family;
+  enum rfl_link link;
+  enum rfl_variance variance; /* of quasi */
+  double shape, lambda;
+  bool freq;                           /* weights count rows */
+  const struct rfl_glm_custom *custom; /* outlives the fit; a state does not keep it */
   double tolerance;      /* stop when Newton's decrement is below it; 0: 1e-14 */
   int32_t max_passes;    /* 0: 100 */
   const double *start;   /* n_x coefficients to start from, or NULL; NaN counts as 0 */
@@ -48,10 +101,11 @@ struct rfl_glm_result { /* arrays are borrowed from the state, valid until it ch
   const double *coef; /* n_x; NaN: aliased */
   const double *vcov; /* n_x * n_x; phi * inverse information; NaN rows and columns for
                          aliased ones */
-  double dispersion;  /* 1, or Pearson / df for gaussian */
+  double dispersion;  /* 1, or Pearson's sum / df where the family leaves it open */
+  double theta, theta_se; /* of a negative binomial, else NaN */
   double deviance, null_deviance, pearson,
       saturated_loglik; /* loglik = saturated_loglik - deviance / 2 where that holds */
-  double loglik, aic;
+  double loglik, aic;   /* NaN without a likelihood */
   double n, n_zero, sum_weight,
       events;         /* rows, rows of weight 0, sum of weights, sum of w*y */
   double effective_n; /* after forgetting */

@@ -5,7 +5,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "learn/glm_family.h"
 #include "learn/glm_parts.h"
 #include "num/dd.h"
 
@@ -72,9 +71,20 @@ static void exact_gaussian(struct rfl_state *s, size_t n, struct chunk c) {
   tally(s, GLM_PEARSON, deviance);
 }
 
+/* The null model's columns are not used yet: they hold the means. */
+static void tally_theta(struct rfl_state *s, size_t n, struct chunk c) {
+  struct glm_theta_sums sums = {0};
+  memcpy(c.null_w, c.eta, n * sizeof *c.null_w);
+  glm_respond(&s->kind, c.null_w, n);
+  glm_theta_add(s->kind.shape, c.y, c.weight, c.null_w, n, &sums);
+  tally(s, GLM_THETA_SCORE, sums.score);
+  tally(s, GLM_THETA_INFO, sums.info);
+  tally(s, GLM_THETA_DEVIANCE, sums.deviance);
+}
+
 /* Weights and residuals of a chunk at the iterate. */
-static void evaluate(struct rfl_state *s, const struct rfl_block *b, size_t from,
-                     size_t n, struct chunk c) {
+static enum rfl_code evaluate(struct rfl_state *s, const struct rfl_block *b, size_t from,
+                              size_t n, struct chunk c, struct rfl_err *err) {
   const struct rfl_gram *g = &s->design->gram;
   struct glm_rows rows = {.n = (n + 7) / 8 * 8,
                           .y = c.y,
@@ -82,26 +92,26 @@ static void evaluate(struct rfl_state *s, const struct rfl_block *b, size_t from
                           .eta = s->first ? c.offset : c.eta,
                           .w = c.w,
                           .r = c.r};
-  if (s->first) {
-    glm_kernels()->start[s->family](&rows);
-    return;
-  }
+  if (s->first) return glm_rows_start(&s->kind, &rows, err);
   if (s->exact)
     rfl_gram_eta_exact(g, s->gamma, b, from, n, (struct rfl_sums){c.eta, c.eta_low});
   else
     rfl_gram_eta(g, s->gamma, b, from, n, c.eta);
-  if (s->exact && s->family == RFL_GAUSSIAN) {
+  if (s->exact && glm_is_linear(&s->kind)) {
     exact_gaussian(s, n, c);
-    return;
+    return RFL_OK;
   }
   double sum[2] = {0};
-  glm_kernels()->at[s->family](&rows, sum);
+  RFL_TRY(glm_rows_at(&s->kind, s->sharp, &rows, sum, err));
   tally(s, GLM_DEVIANCE, sum[0]);
   tally(s, GLM_PEARSON, sum[1]);
+  if (s->kind.estimate) tally_theta(s, n, c);
+  return RFL_OK;
 }
 
 /* The intercept-only model (or, without an intercept, the offset alone). */
-static void evaluate_null(struct rfl_state *s, size_t n, struct chunk c) {
+static enum rfl_code evaluate_null(struct rfl_state *s, size_t n, struct chunk c,
+                                   struct rfl_err *err) {
   size_t whole = (n + 7) / 8 * 8;
   for (size_t i = 0; i < whole; i++) c.eta[i] = c.offset[i] + s->null.beta;
   struct glm_rows rows = {.n = whole,
@@ -111,10 +121,11 @@ static void evaluate_null(struct rfl_state *s, size_t n, struct chunk c) {
                           .w = c.null_w,
                           .r = c.null_r};
   double sum[2] = {0};
-  glm_kernels()->at[s->family](&rows, sum);
+  RFL_TRY(glm_rows_at(&s->kind, false, &rows, sum, err));
   tally(s, GLM_NULL_DEVIANCE, sum[0]);
   tally(s, GLM_NULL_INFO, plain_sum(c.null_w, n));
   tally(s, GLM_NULL_SCORE, plain_sum(c.null_r, n));
+  return RFL_OK;
 }
 
 static void count_levels(struct rfl_state *s, const struct rfl_block *b, size_t from,
@@ -145,16 +156,18 @@ static void count_rows(struct rfl_state *s, size_t n, struct chunk c) {
   tally(s, GLM_EVENTS, events);
   tally(s, GLM_OFFSET, offset);
   for (size_t i = 0; s->round && !s->first && i < n; i++)
-    tally(s, GLM_ROUNDED, glm_rounded(c.y[i], c.weight[i], c.eta[i]));
+    tally(s, GLM_ROUNDED, glm_rounded(&s->kind, c.y[i], c.weight[i], c.eta[i]));
 }
 
 static void count_once(struct rfl_state *s, const struct rfl_block *b, size_t from,
                        size_t n, struct chunk c) {
   double uneven = 0, saturated = 0, log_weight = 0;
+  bool whole = s->kind.family == RFL_BINOMIAL;
+  bool log_weights = s->kind.family == RFL_GAUSSIAN && b->weight && !s->kind.freq;
   for (size_t i = 0; i < n; i++) {
-    saturated += glm_saturated(s->family, c.y[i], c.weight[i]);
-    if (s->family == RFL_GAUSSIAN && b->weight) log_weight += log(c.weight[i]);
-    if (s->family == RFL_BINOMIAL) uneven += glm_uneven(c.y[i], c.weight[i]);
+    saturated += glm_saturated(&s->kind, c.y[i], c.weight[i]);
+    if (log_weights) log_weight += log(c.weight[i]);
+    if (whole) uneven += glm_uneven(c.y[i], s->kind.freq ? 1 : c.weight[i]);
   }
   s->sums.hi[GLM_SATURATED] += saturated;
   s->sums.hi[GLM_LOG_WEIGHT] += log_weight;
@@ -172,9 +185,9 @@ static enum rfl_code check(const struct rfl_state *s, const struct rfl_block *b,
     return rfl_fail(err, RFL_EARGUMENT, "The rows have other columns than the model.");
   if (!b->y) return rfl_fail(err, RFL_EARGUMENT, "Rows to learn from need a response.");
   for (size_t i = 0; i < b->n; i++) {
-    if (!glm_in_range(s->family, b->y[i]))
+    if (!glm_in_range(&s->kind, b->y[i]))
       return rfl_fail(err, RFL_EDATA, "The response must be %s, not %g.",
-                      glm_range(s->family), b->y[i]);
+                      glm_range(&s->kind), b->y[i]);
     if (b->weight && !(b->weight[i] >= 0 && b->weight[i] <= DBL_MAX))
       return rfl_fail(err, RFL_EDATA, "A weight must be 0 or more, not %g.",
                       b->weight[i]);
@@ -190,13 +203,13 @@ enum rfl_code glm_absorb(struct rfl_state *s, const struct rfl_block *b,
   for (size_t from = 0, n; from < b->n; from += n) {
     n = b->n - from < s->design->gram.rows ? b->n - from : s->design->gram.rows;
     load(b, from, n, c);
-    evaluate(s, b, from, n, c);
+    RFL_TRY(evaluate(s, b, from, n, c, err));
     count_rows(s, n, c);
     if (s->count) count_once(s, b, from, n, c);
     struct rfl_gram_rows rows = {.n = n, .w = c.w, .r = c.r, .x = c.x, .wx = c.wx};
-    if (s->exact && s->family == RFL_GAUSSIAN) rows.r_low = c.eta_low;
+    if (s->exact && glm_is_linear(&s->kind)) rows.r_low = c.eta_low;
     rfl_gram_add(&s->design->gram, b, from, &rows, glm_gram_sums(s));
-    if (s->null.ready && !s->null.done) evaluate_null(s, n, c);
+    if (s->null.ready && !s->null.done) RFL_TRY(evaluate_null(s, n, c, err));
   }
   return RFL_OK;
 }

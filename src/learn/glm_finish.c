@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "learn/glm_family.h"
 #include "learn/glm_parts.h"
 
 /* What a column that past rows said nothing about is given as its prior when learning
@@ -39,45 +38,68 @@ double glm_prior_distance(const struct rfl_state *s, const double *beta,
 
 /* ---- the intercept-only model ---- */
 
-static void null_begin(struct rfl_state *s) {
+static enum rfl_code null_begin(struct rfl_state *s, struct rfl_err *err) {
   struct glm_null *n = &s->null;
   double mean = glm_scalar(s, GLM_EVENTS) / glm_scalar(s, GLM_WEIGHT);
+  const struct rfl_glm_custom *host = s->kind.custom;
   n->ready = true;
-  if (!s->design->layout.intercept) return;
-  if (s->family == RFL_POISSON && !(mean > 0)) {
+  n->best = INFINITY;
+  if (!s->design->layout.intercept) return RFL_OK;
+  if (s->kind.link == RFL_LOG && !(mean > 0)) {
     n->done = true;
     n->beta = -700;
-    return;
+    return RFL_OK;
   }
-  n->beta =
-      glm_link(s->family, mean) - glm_scalar(s, GLM_OFFSET) / glm_scalar(s, GLM_WEIGHT);
+  if (host)
+    RFL_TRY(host->link(host->data, mean, &n->beta, err));
+  else
+    n->beta = glm_link(&s->kind, mean);
+  n->beta -= glm_scalar(s, GLM_OFFSET) / glm_scalar(s, GLM_WEIGHT);
+  return RFL_OK;
 }
 
-void glm_null_settle(struct rfl_state *s) {
+/* Whether the last step made it worse; then half of it is taken back. */
+static bool null_retreats(struct rfl_state *s, double deviance) {
   struct glm_null *n = &s->null;
-  if (n->done) return;
-  if (!n->ready) {
-    null_begin(s);
-    return;
+  if (deviance <= n->best + 1e-10 * n->best + 1e-8) return false;
+  if (n->best == INFINITY || s->passes >= 40) {
+    n->done = n->best == INFINITY;
+    if (n->done) n->deviance = NAN;
+    return n->done;
   }
+  n->step *= 0.5;
+  n->beta -= n->step;
+  return true;
+}
+
+enum rfl_code glm_null_settle(struct rfl_state *s, struct rfl_err *err) {
+  struct glm_null *n = &s->null;
+  if (n->done) return RFL_OK;
+  if (!n->ready) return null_begin(s, err);
   double g = glm_scalar(s, GLM_NULL_SCORE), i = glm_scalar(s, GLM_NULL_INFO);
   double deviance = glm_scalar(s, GLM_NULL_DEVIANCE);
+  if (!s->has_prior && null_retreats(s, deviance)) return RFL_OK;
   n->info = i;
-  n->deviance = deviance;
+  n->best = n->deviance = deviance;
   n->done = true;
-  if (!s->design->layout.intercept) return;
+  if (!s->design->layout.intercept) return RFL_OK;
   double prior = s->has_prior ? s->keep * n->prior_info : 0;
   double all = g - prior * (n->beta - n->prior_beta), step = all / (i + prior);
-  if (!(i + prior > 0)) return;
-  double decrement = all * step, scale = s->family == RFL_GAUSSIAN ? deviance : 1;
+  if (!(i + prior > 0)) return RFL_OK;
+  double decrement = all * step, scale = 1;
+  if (!glm_fixed_dispersion(&s->kind)) scale = deviance / glm_scalar(s, GLM_WEIGHT);
+  if (glm_is_linear(&s->kind)) scale = deviance;
   if (decrement > (s->has_prior ? 1e-10 : 1e-18) * scale && s->passes < 40) {
     n->done = false;
-    if (s->family == RFL_POISSON && !s->has_prior) step = log1p(g / i); /* exact */
-    if (s->family == RFL_BINOMIAL) step = fmax(-4, fmin(4, step));
+    if (s->kind.family == RFL_POISSON && s->kind.link == RFL_LOG && !s->has_prior)
+      step = log1p(g / i); /* exact */
+    if (glm_is_share(&s->kind)) step = fmax(-4, fmin(4, step));
   } else {
     n->deviance = deviance - step * (2 * g - step * i);
   }
+  n->step = step;
   n->beta += step;
+  return RFL_OK;
 }
 
 /* ---- the end of a fit ---- */
@@ -97,15 +119,15 @@ static void totals_now(struct rfl_state *s, const double *step, const double *sc
   t->events = glm_scalar(s, GLM_EVENTS);
   t->rounded = glm_scalar(s, GLM_ROUNDED);
   t->deviance = fmax(0, glm_scalar(s, GLM_DEVIANCE) + change);
-  t->pearson = s->family == RFL_GAUSSIAN ? t->deviance : glm_scalar(s, GLM_PEARSON);
+  t->pearson = glm_is_linear(&s->kind) ? t->deviance : glm_scalar(s, GLM_PEARSON);
   t->null_deviance = s->null.deviance;
-  t->effective = t->effective2 = t->rows - t->zero;
+  t->effective = t->effective2 = s->kind.freq ? t->weight : t->rows - t->zero;
 }
 
 /* A step of 1e-4 in eta when the objective says that the optimum is reached: there is no
  * optimum in this direction. */
 static void find_separation(struct rfl_state *s, const struct glm_work *w) {
-  if (s->has_prior || s->family == RFL_GAUSSIAN) return;
+  if (s->has_prior || !glm_may_separate(&s->kind)) return;
   for (size_t j = 0; j < glm_p(s); j++) {
     bool lost = !w->chol.kept[j] && !s->aliased[j];
     double step = w->step.hi[j];
@@ -147,7 +169,7 @@ struct glm_totals glm_total(const struct rfl_state *s) {
   t.rounded = d * t.rounded + now.rounded;
   t.log_weight = d * t.log_weight + now.log_weight;
   t.deviance = d * (t.deviance + away) + now.deviance;
-  t.pearson = d * (t.pearson + (s->family == RFL_GAUSSIAN ? away : 0)) + now.pearson;
+  t.pearson = d * (t.pearson + (glm_is_linear(&s->kind) ? away : 0)) + now.pearson;
   t.null_deviance = d * (t.null_deviance + null_away * null_away * s->null.prior_info) +
                     now.null_deviance;
   t.effective = d * t.effective + now.effective;
@@ -156,7 +178,7 @@ struct glm_totals glm_total(const struct rfl_state *s) {
 }
 
 double glm_dispersion(const struct rfl_state *s) {
-  if (s->family != RFL_GAUSSIAN) return 1;
+  if (glm_fixed_dispersion(&s->kind)) return 1;
   struct glm_totals t = glm_total(s);
   double df = t.effective - glm_rank(s);
   return df > 0 ? t.pearson / df : NAN;
@@ -180,7 +202,7 @@ static void renew_info(struct rfl_state *s, double d) {
     if (s->prior_outer) s->prior_outer[k] = d * d * outer + s->info[k];
   }
   s->forgets = s->prior_outer != NULL;
-  for (size_t j = 0; j < p && s->family != RFL_GAUSSIAN; j++) {
+  for (size_t j = 0; j < p && !glm_is_linear(&s->kind); j++) {
     double *own = &s->prior_info[j + j * p];
     bool unknown = s->direction[j] != 0 || (s->aliased[j] && *own == 0);
     if (unknown && *own < weak_info) *own += weak_info;
@@ -197,6 +219,9 @@ static void begin_block(struct rfl_state *s) {
   n->done = false;
   s->has_prior = true;
   s->settled = s->separated = false;
+  s->stage = GLM_FITTING;
+  s->kind.estimate = false;
+  s->sharp = s->blunt = false;
   s->first = s->exact = s->round = s->bent = s->counted = s->alias_known = false;
   s->count = true;
   s->passes = s->halvings = s->linear = 0;
@@ -208,8 +233,8 @@ static void begin_block(struct rfl_state *s) {
 /* Enough events for ten a coefficient; in a gaussian model, rows. */
 bool glm_identified(const struct rfl_state *s, const struct glm_totals *t) {
   double events = t->events;
-  if (s->family == RFL_BINOMIAL) events = fmin(events, t->weight - events);
-  if (s->family == RFL_GAUSSIAN) events = t->rows - t->zero;
+  if (glm_is_share(&s->kind)) events = fmin(events, t->weight - events);
+  if (!glm_may_separate(&s->kind)) events = t->rows - t->zero;
   return events >= 10.0 * glm_rank(s);
 }
 

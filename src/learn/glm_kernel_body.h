@@ -100,5 +100,7 @@ static VEC_TARGET void start_poisson(const struct glm_rows *c) {
 }
 
 const struct glm_kernels KERNELS = {
-    .at = {[RFL_GAUSSIAN] = gaussian, [RFL_BINOMIAL] = binomial, [RFL_POISSON] = poisson},
-    .start = {[RFL_BINOMIAL] = start_binomial, [RFL_POISSON] = start_poisson}};
+    .at = {[RFL_FAST_LINEAR] = gaussian,
+           [RFL_FAST_LOGISTIC] = binomial,
+           [RFL_FAST_COUNT] = poisson},
+    .start = {[RFL_FAST_LOGISTIC] = start_binomial, [RFL_FAST_COUNT] = start_poisson}};

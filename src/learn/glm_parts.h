@@ -25,6 +25,17 @@ struct glm_work { /* what one settle() needs; p or z long */
 };
 enum rfl_code glm_settle(struct rfl_state *, bool *again, struct rfl_err *);
 
+/* glm_step.c: what the next pass is */
+/* Dispersion by the sums of this pass; 1 where it is known. */
+double glm_noise(const struct rfl_state *);
+/* Whether the next pass is to be exact. `repeat`: this one must be taken again, since the
+ * aliased columns cannot be told from it. */
+bool glm_wants_exact(const struct rfl_state *, const struct glm_work *, bool *repeat);
+bool glm_small(const struct rfl_state *); /* twice the precision costs nothing */
+/* From the factor on: a step, a jump, or the end (false). */
+bool glm_advance(struct rfl_state *, struct glm_work *, double objective);
+void glm_start_anew(struct rfl_state *);
+
 /* glm_separation.c */
 /* Levels whose rows have no event (-1) or only events (+1), into e; how many. */
 size_t glm_lonely(const struct rfl_state *, double *e);
@@ -35,7 +46,7 @@ double glm_bend(const struct rfl_state *, struct glm_work *);
 void glm_jump(struct rfl_state *, struct glm_work *);
 
 /* glm_finish.c: the end of a fit, and of a block */
-void glm_null_settle(struct rfl_state *);
+enum rfl_code glm_null_settle(struct rfl_state *, struct rfl_err *);
 void glm_finish(struct rfl_state *, struct glm_work *, bool converged);
 enum rfl_code glm_renew(struct rfl_state *, double keep, struct rfl_err *);
 /* past and now together; what was forgotten counts less. */

@@ -24,7 +24,7 @@ static void sandwich(const struct rfl_state *s, double *v, double *half, double 
  * glm_finish.c speaks for them. */
 static bool unknown(const struct rfl_state *s, size_t j) {
   if (s->aliased[j]) return true;
-  if (!s->has_prior || s->family == RFL_GAUSSIAN) return false;
+  if (!s->has_prior || glm_is_linear(&s->kind)) return false;
   double own = s->prior_info[j + j * glm_p(s)];
   if (s->settled) own = s->keep * own + s->info[j + j * glm_p(s)];
   return own <= 0.0101;
@@ -66,16 +66,31 @@ static enum rfl_code fill(struct rfl_state *s, struct rfl_err *err) {
 /* As family()$aic and logLik.glm(). */
 static void likelihood(const struct rfl_state *s, const struct glm_totals *t,
                        struct rfl_glm_result *r) {
-  double rank = r->rank;
-  if (s->family == RFL_GAUSSIAN) {
-    double n = t->effective + t->zero;
-    r->saturated_loglik = NAN;
-    r->loglik = -0.5 * (n * (log(two_pi * t->deviance / n) + 1) - t->log_weight);
-    rank += 1;
-  } else {
-    r->saturated_loglik = t->saturated + t->rounded;
-    r->loglik = r->saturated_loglik - 0.5 * t->deviance;
+  double rank = r->rank, w = t->weight, phi = t->deviance / w;
+  r->saturated_loglik = r->loglik = NAN;
+  switch (s->kind.family) {
+    case RFL_GAUSSIAN: {
+      double n = t->effective + t->zero;
+      r->loglik = -0.5 * (n * (log(two_pi * t->deviance / n) + 1) - t->log_weight);
+      break;
+    }
+    case RFL_GAMMA: /* at the dispersion deviance / w, as R has it */
+      r->loglik =
+          -t->saturated - w * ((1 + log(phi)) / phi + glm_log_gamma(1 / phi)) - 0.5 * w;
+      break;
+    case RFL_INVERSE_GAUSSIAN:
+      r->loglik = -0.5 * (w * (log(two_pi * phi) + 1) + 3 * t->saturated);
+      break;
+    case RFL_BINOMIAL:
+    case RFL_POISSON:
+    case RFL_NEGATIVE_BINOMIAL:
+      r->saturated_loglik = t->saturated + t->rounded;
+      r->loglik = r->saturated_loglik - 0.5 * t->deviance;
+      break;
+    default:
+      break;
   }
+  rank += !glm_fixed_dispersion(&s->kind) || !isnan(s->theta_se);
   r->aic = -2 * r->loglik + 2 * rank;
 }
 
@@ -87,6 +102,7 @@ enum rfl_code rfl_glm_result(const struct rfl_state *state, struct rfl_glm_resul
   struct rfl_state *s = (struct rfl_state *)(uintptr_t)state;
   RFL_TRY(fill(s, err));
   struct glm_totals t = glm_total(s);
+  bool negative = s->kind.variance == RFL_V_NEGATIVE;
   struct rfl_glm_result r = {.n_x = s->design->layout.n_x,
                              .rank = glm_rank(s),
                              .coef = s->coef,
@@ -100,6 +116,8 @@ enum rfl_code rfl_glm_result(const struct rfl_state *state, struct rfl_glm_resul
                              .sum_weight = t.weight,
                              .events = t.events,
                              .effective_n = t.effective,
+                             .theta = negative ? s->kind.shape : NAN,
+                             .theta_se = s->theta_se,
                              .passes = s->passes,
                              .converged = s->converged,
                              .separated = s->separated,

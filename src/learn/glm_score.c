@@ -7,7 +7,6 @@
 
 #include "base/mem.h"
 #include "learn/glm_parts.h"
-#include "num/kernel.h"
 
 enum { CHUNK = 256 };
 
@@ -72,16 +71,6 @@ static enum rfl_code standard_errors(const struct rfl_state *s, const struct rfl
   return RFL_OK;
 }
 
-static void respond(enum rfl_family family, double *eta, size_t n) {
-  const struct rfl_kernels *k = rfl_kernels();
-  if (family == RFL_POISSON) k->exp(eta, eta, n);
-  if (family != RFL_BINOMIAL) return;
-  double e[CHUNK];
-  for (size_t i = 0; i < n; i++) e[i] = -fabs(eta[i]);
-  k->exp(e, e, n);
-  for (size_t i = 0; i < n; i++) eta[i] = (eta[i] > 0 ? 1.0 : e[i]) / (1.0 + e[i]);
-}
-
 static enum rfl_code check(const struct rfl_state *s, const struct rfl_block *b,
                            struct rfl_err *err) {
   const struct rfl_layout *l = &s->design->layout;
@@ -104,7 +93,7 @@ enum rfl_code glm_score(const struct rfl_state *s, const struct rfl_block *b, in
   for (size_t from = 0; from < b->n; from += CHUNK) {
     size_t n = b->n - from < CHUNK ? b->n - from : CHUNK;
     rfl_gram_eta(&s->design->gram, s->gamma, b, from, n, out + from);
-    if (what == RFL_GLM_RESPONSE) respond(s->family, out + from, n);
+    if (what == RFL_GLM_RESPONSE) glm_respond(&s->kind, out + from, n);
   }
   return RFL_OK;
 }

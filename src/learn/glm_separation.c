@@ -31,7 +31,7 @@ size_t glm_lonely(const struct rfl_state *s, double *e) {
       size_t z = (size_t)(g->wide[t].z + l);
       double events = s->counts[3 * z + 1], weight = s->counts[3 * z + 2];
       bool none = weight > 0 && events == 0;
-      bool only = weight > 0 && events == weight && s->family == RFL_BINOMIAL;
+      bool only = weight > 0 && events == weight && glm_is_share(&s->kind);
       e[z] = none ? -1 : only ? 1 : 0;
       n += none || only;
     }

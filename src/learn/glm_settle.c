@@ -23,8 +23,7 @@
 #include "base/mem.h"
 #include "learn/glm_parts.h"
 
-enum { EXACT_COLUMNS = 400, MOST_HALVINGS = 60 };
-static const double exact_work = 1e7, exact_pivot = 1e-6;
+enum { MOST_HALVINGS = 60, BLUNT_HALVINGS = 4 };
 
 /* ---- memory ---- */
 
@@ -80,7 +79,7 @@ static enum rfl_code check(const struct rfl_state *s, struct rfl_err *err) {
   double events = glm_scalar(s, GLM_EVENTS);
   if (rows == 0) return rfl_fail(err, RFL_EDATA, "There are no rows to learn from.");
   if (!(weight > 0)) return rfl_fail(err, RFL_EDATA, "Every row has weight 0.");
-  if (s->family == RFL_BINOMIAL && (events <= 0 || events >= weight))
+  if (glm_is_share(&s->kind) && (events <= 0 || events >= weight))
     return rfl_fail(err, RFL_EDATA,
                     "The response has one value only, %d, in all %.0f rows.", events > 0,
                     rows);
@@ -113,7 +112,9 @@ static void collect(struct rfl_state *s, struct glm_work *w) {
 /* Adds what is not data; gives the objective at the iterate. */
 static double complete(struct rfl_state *s, struct glm_work *w) {
   size_t p = glm_p(s);
-  double objective = s->first ? 0 : glm_scalar(s, GLM_DEVIANCE);
+  bool theta = s->kind.estimate && !isinf(s->kind.shape);
+  double objective = glm_scalar(s, theta ? GLM_THETA_DEVIANCE : GLM_DEVIANCE);
+  if (s->first) objective = 0;
   if (s->has_prior) {
     double distance = glm_prior_distance(s, s->beta, w->step.hi);
     objective += s->keep * distance;
@@ -132,21 +133,11 @@ static double complete(struct rfl_state *s, struct glm_work *w) {
 
 /* ---- decisions ---- */
 
-static bool is_small(const struct rfl_state *s) {
-  double p = (double)glm_p(s);
-  return !s->has_prior && p <= EXACT_COLUMNS &&
-         glm_scalar(s, GLM_ROWS) * p * p <= exact_work;
-}
-
 static bool is_worse(const struct rfl_state *s, double objective) {
   if (!(objective - objective == 0)) return true;
   if (s->first || s->objective == INFINITY) return false;
-  return objective > s->objective + 1e-10 * fabs(s->objective) + 1e-8;
-}
-
-static void start_anew(struct rfl_state *s) {
-  s->first = true;
-  memset(s->beta, 0, glm_p(s) * sizeof *s->beta);
+  if (s->stage == GLM_CLOSING) return false;
+  return objective > s->objective + 1e-10 * fabs(s->objective) + 1e-8 * glm_noise(s);
 }
 
 /* The pass again from a better place: nearer to the last good iterate, by much where the
@@ -155,29 +146,26 @@ static void go_back(struct rfl_state *s, double objective) {
   bool far = !(objective - objective == 0) || objective > 4 * s->objective;
   double f = far ? 0.125 : 0.5;
   s->halvings++;
-  if (s->passes == 0 && !s->has_prior && s->family != RFL_GAUSSIAN) {
-    start_anew(s); /* it cannot be evaluated */
+  if (s->passes == 0 && !s->has_prior && !glm_is_linear(&s->kind)) {
+    glm_start_anew(s); /* it cannot be evaluated */
     return;
   }
   for (size_t j = 0; j < glm_p(s); j++)
     s->beta[j] = s->before[j] + f * (s->beta[j] - s->before[j]);
+  if (s->kind.estimate && !isinf(s->kind.shape))
+    s->kind.shape = s->before_shape * pow(s->kind.shape / s->before_shape, f);
+  s->blunt |= s->sharp && s->halvings > BLUNT_HALVINGS;
+  s->sharp = s->sharp && !s->blunt;
 }
 
-/* Whether the next pass is to be exact. `repeat`: this one must be taken again, since the
- * aliased columns cannot be told from it. */
-static bool wants_exact(const struct rfl_state *s, const struct glm_work *w,
-                        bool *repeat) {
-  size_t p = glm_p(s);
-  *repeat = false;
-  if (s->has_prior || p > EXACT_COLUMNS) return false;
-  if (is_small(s) && s->alias_known) return true;
-  if (s->separated && !is_small(s)) return false; /* vanishing weights, not columns */
-  bool near = w->chol.least < exact_pivot;
-  for (size_t j = 0; j < p; j++) /* a column of zeros is aliased for certain */
-    near |=
-        !w->chol.kept[j] && s->info[j + j * p] > 0 && !(s->alias_known && s->aliased[j]);
-  *repeat = near && !s->exact && !s->alias_known;
-  return near || is_small(s);
+/* The observed information is no metric here: the same pass with the expected one. */
+static bool is_bent_over(struct rfl_state *s, const struct glm_work *w) {
+  bool lost = false;
+  for (size_t j = 0; j < glm_p(s); j++) lost |= !w->chol.kept[j] && !s->aliased[j];
+  if (!s->sharp || !lost) return false;
+  s->blunt = true;
+  s->sharp = false;
+  return true;
 }
 
 static double rank_tolerance2(const struct rfl_state *s) {
@@ -186,100 +174,7 @@ static double rank_tolerance2(const struct rfl_state *s) {
   return s->exact ? t2 : fmax(t2, 1e-11);
 }
 
-static double noise_scale(const struct rfl_state *s, double objective) {
-  if (s->family != RFL_GAUSSIAN) return 1;
-  struct glm_totals t = s->past;
-  double n = s->keep * t.effective + glm_scalar(s, GLM_ROWS) - glm_scalar(s, GLM_ZERO);
-  double df = n - glm_rank(s);
-  return df > 0 ? (objective + s->keep * t.deviance) / df : 0;
-}
-
-static bool is_done(const struct rfl_state *s, double objective, double decrement) {
-  if (s->first || !s->counted) return false;
-  if (s->sums.hi[GLM_UNEVEN] > 0 && !s->round) return false; /* not summed yet */
-  if (!s->null.done && s->passes < 30) return false;
-  if (is_small(s) && !s->exact) return false;
-  double scale = noise_scale(s, objective), limit = s->tolerance * scale;
-  if (s->exact && s->family != RFL_GAUSSIAN) limit *= 1e-6;
-  if (decrement <= limit) return true;
-  bool stalled = s->passes >= 2 && decrement >= 0.01 * s->decrement;
-  if (s->family == RFL_GAUSSIAN) return stalled;
-  return stalled && decrement <= s->tolerance * scale;
-}
-
-/* ---- the step ---- */
-
-/* Without events, or with a hyperplane between the classes, the optimum is at infinity:
- * each step adds 1 to eta there while the decrement shrinks by 1/e. Six steps at once. */
-static double stride(struct rfl_state *s, double decrement) {
-  double ratio = decrement / s->decrement;
-  bool linear = !s->first && !s->has_prior && s->family != RFL_GAUSSIAN && ratio > 0.3 &&
-                ratio < 0.45;
-  s->linear = linear ? s->linear + 1 : 0;
-  if (s->linear < 3) return 1;
-  s->linear = 0;
-  return 6;
-}
-
-static double dot(const double *x, const double *y, size_t n) {
-  double sum = 0;
-  for (size_t j = 0; j < n; j++) sum += x[j] * y[j];
-  return sum;
-}
-
-static void take_step(struct rfl_state *s, struct glm_work *w, double objective,
-                      double decrement) {
-  size_t p = glm_p(s);
-  double f = stride(s, decrement);
-  memcpy(s->before, s->beta, p * sizeof *s->before);
-  s->objective = s->first ? INFINITY : objective;
-  s->decrement = s->first ? INFINITY : decrement;
-  for (size_t j = 0; j < p; j++) s->beta[j] += f * w->step.hi[j];
-  s->first = false;
-  s->halvings = 0;
-}
-
-static void settle_aliases(struct rfl_state *s, const struct glm_work *w) {
-  for (size_t j = 0; j < glm_p(s) && !s->alias_known; j++) {
-    s->aliased[j] = !w->chol.kept[j];
-    if (s->aliased[j]) s->beta[j] = 0;
-  }
-  s->alias_known = true;
-}
-
-/* The deviance cannot fall by more than it is: where the step promises that, the iterate
- * is so far off that the quadratic says nothing, and glm()'s start is better than ours.
- */
-static bool bad_start(const struct rfl_state *s, double objective, double decrement) {
-  return s->passes == 0 && !s->first && !s->has_prior && s->family != RFL_GAUSSIAN &&
-         !(decrement <= objective);
-}
-
-/* From the factor on: a step, a jump, or the end. */
-static bool advance(struct rfl_state *s, struct glm_work *w, double objective) {
-  size_t p = glm_p(s);
-  memcpy(w->step.hi, w->score.hi, p * sizeof(double));
-  if (w->step.lo) memcpy(w->step.lo, w->score.lo, p * sizeof(double));
-  rfl_chol_solve(&w->chol, w->step);
-  double decrement = dot(w->score.hi, w->step.hi, p);
-  bool end = s->passes + 1 >= s->max_passes;
-  if (bad_start(s, objective, decrement) && !end) {
-    start_anew(s);
-    return true;
-  }
-  settle_aliases(s, w);
-  if (s->bent && !s->first && !end && decrement <= 1e-8) {
-    glm_jump(s, w);
-    return true;
-  }
-  bool done = !s->bent && is_done(s, objective, decrement);
-  if (done || end) {
-    glm_finish(s, w, done);
-    return false;
-  }
-  take_step(s, w, objective, decrement);
-  return true;
-}
+/* ---- the end of a pass ---- */
 
 static void next_pass(struct rfl_state *s) {
   s->passes++;
@@ -292,18 +187,18 @@ static void next_pass(struct rfl_state *s) {
 static enum rfl_code settle(struct rfl_state *s, struct glm_work *w, bool *again,
                             struct rfl_err *err) {
   collect(s, w);
-  if (s->count && !s->counted && !s->has_prior && s->family != RFL_GAUSSIAN) {
+  if (s->count && !s->counted && !s->has_prior && !glm_is_linear(&s->kind)) {
     s->bent = glm_lonely(s, w->e) > 0;
     if (s->bent) s->objective = INFINITY; /* it was without the pseudo counts */
   }
   double objective = complete(s, w);
   bool more = s->halvings < MOST_HALVINGS && s->passes + 1 < s->max_passes;
   bool finite = objective - objective == 0;
-  if (!finite && (!more || s->first || (!s->passes && s->family == RFL_GAUSSIAN)))
+  if (!finite && (!more || s->first || (!s->passes && glm_is_linear(&s->kind))))
     return rfl_fail(err, RFL_EMODEL,
                     "The fit does not stay finite: check the scale of the numbers.");
   if (is_worse(s, objective) && more) {
-    glm_null_settle(s);
+    RFL_TRY(glm_null_settle(s, err));
     go_back(s, objective);
     next_pass(s);
     *again = true;
@@ -312,12 +207,12 @@ static enum rfl_code settle(struct rfl_state *s, struct glm_work *w, bool *again
   for (size_t j = 0; j < glm_p(s); j++)
     w->chol.kept[j] = !(s->alias_known && s->aliased[j]);
   rfl_chol_factor(&w->chol, rank_tolerance2(s));
-  bool repeat, exact = wants_exact(s, w, &repeat);
+  bool blunt = is_bent_over(s, w), repeat, exact = glm_wants_exact(s, w, &repeat);
   if (exact && !s->exact) RFL_TRY(glm_need_exact(s, err));
   s->was_exact = s->exact;
   s->counted = s->counted || s->count;
-  glm_null_settle(s);
-  *again = repeat || advance(s, w, objective);
+  RFL_TRY(glm_null_settle(s, err));
+  *again = blunt || repeat || glm_advance(s, w, objective);
   s->exact = exact && *again;
   next_pass(s);
   return RFL_OK;

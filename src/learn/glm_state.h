@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 
 #include "learn/glm.h"
+#include "learn/glm_kind.h"
 #include "num/chol.h"
 #include "num/contrast.h"
 #include "num/gram.h"
@@ -31,7 +32,10 @@ enum glm_scalar { /* in front of the cross products */
                   GLM_NULL_SCORE, /* of the intercept-only model, at null_beta */
                   GLM_NULL_INFO,
                   GLM_NULL_DEVIANCE,
-                  GLM_N_SCALARS = 16
+                  GLM_THETA_SCORE, /* these three while theta is estimated */
+                  GLM_THETA_INFO,
+                  GLM_THETA_DEVIANCE,
+                  GLM_N_SCALARS = 24
 };
 
 struct glm_design { /* immutable, shared by a state and its parts */
@@ -50,16 +54,24 @@ struct glm_totals { /* what is known of rows already fitted */
   double effective, effective2; /* sums of the rows' present weights, and of squares */
 };
 
+enum glm_stage { /* what a pass is for */
+                 GLM_FITTING,
+                 GLM_CLOSING, /* the information at the optimum that Newton's steps found
+                               */
+                 GLM_N_STAGES
+};
+
 struct glm_null { /* the intercept-only model, iterated beside the passes */
   bool ready;     /* beta may be evaluated */
   bool done;
   double beta, deviance, info;
   double prior_beta, prior_info;
+  double step, best; /* the last step, and the deviance before it */
 };
 
 struct rfl_state {
   struct glm_design *design;
-  enum rfl_family family;
+  struct glm_kind kind;
   double tolerance, rank_tolerance;
   int32_t max_passes;
 
@@ -69,6 +81,8 @@ struct rfl_state {
   bool round; /* some counts are not whole: take GLM_ROUNDED */
   bool count; /* this state's absorb() takes the counting sums */
   bool exact; /* sums in twice the precision */
+  bool sharp; /* weights are the observed information */
+  int32_t stage;
   double *beta, *gamma;
   struct rfl_sums sums; /* design->n_sums */
   double *scratch;
@@ -78,6 +92,7 @@ struct rfl_state {
   int32_t halvings;
   bool alias_known, counted, separated, was_exact;
   bool bent;      /* levels without events are held by a pseudo count: glm_separation.c */
+  bool blunt;     /* the observed information was not positive: it is not used again */
   int32_t linear; /* passes in a row whose decrement shrank by 1/e only */
   uint8_t *aliased;    /* n_x */
   double *direction;   /* n_x: where the optimum is at infinity, or 0: SE is infinite */
@@ -85,6 +100,8 @@ struct rfl_state {
   double *start;       /* the iterate that a fresh fit on more rows should start from */
   double objective;    /* at `before`; +Inf: none */
   double decrement;    /* at `before` */
+  double before_shape; /* theta at `before` */
+  double theta_se;     /* NaN: not estimated */
   double *column_size; /* root mean square of each column, once known */
   double *counts;      /* 2 n_z: rows and events of the rows being fitted */
   struct glm_null null;

@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "learn/glm_parts.h"
 
-enum { FORMAT = 1 };
+enum { FORMAT = 2 };
 static const char damaged[] = "The bytes of a GLM are damaged.";
 
 /* Where the fixed parts lie, so that writing and reading cannot disagree. */
@@ -34,6 +34,15 @@ static size_t fields(struct rfl_state *s, struct field *f) {
                                {NUMBER, &s->objective},
                                {NUMBER, &s->decrement},
                                {NUMBER, &s->keep},
+                               {NUMBER, &s->kind.shape},
+                               {NUMBER, &s->kind.lambda},
+                               {NUMBER, &s->before_shape},
+                               {NUMBER, &s->theta_se},
+                               {WHOLE, &s->stage},
+                               {FLAG, &s->kind.estimate},
+                               {FLAG, &s->kind.freq},
+                               {FLAG, &s->sharp},
+                               {FLAG, &s->blunt},
                                {FLAG, &s->settled},
                                {FLAG, &s->converged},
                                {FLAG, &s->first},
@@ -53,6 +62,8 @@ static size_t fields(struct rfl_state *s, struct field *f) {
                                {NUMBER, &s->null.beta},
                                {NUMBER, &s->null.deviance},
                                {NUMBER, &s->null.info},
+                               {NUMBER, &s->null.step},
+                               {NUMBER, &s->null.best},
                                {NUMBER, &s->null.prior_beta},
                                {NUMBER, &s->null.prior_info}};
   size_t n = sizeof head / sizeof *head;
@@ -60,7 +71,7 @@ static size_t fields(struct rfl_state *s, struct field *f) {
   n += totals(&s->now, f + n);
   return n + totals(&s->past, f + n);
 }
-enum { MOST_FIELDS = 64 };
+enum { MOST_FIELDS = 96 };
 
 struct array {
   double **at;
@@ -90,7 +101,9 @@ void glm_write(const struct rfl_state *state, struct rfl_buf *out) {
   struct rfl_state *s = (struct rfl_state *)(uintptr_t)state; /* only read */
   size_t p = glm_p(s);
   rfl_buf_u32(out, FORMAT);
-  rfl_buf_i32(out, (int32_t)s->family);
+  rfl_buf_i32(out, (int32_t)s->kind.family);
+  rfl_buf_i32(out, (int32_t)s->kind.link);
+  rfl_buf_i32(out, (int32_t)s->kind.variance);
   rfl_layout_write(&s->design->layout, out);
   struct field f[MOST_FIELDS];
   size_t n = fields(s, f);
@@ -161,7 +174,10 @@ static bool sound(const struct rfl_state *s) {
     return false;
   if (!solver && (s->alias_known || s->bent)) return false;
   if (s->has_prior && s->exact) return false;
-  if (s->first && s->family == RFL_GAUSSIAN) return false;
+  if (!glm_kind_sound(&s->kind) || s->stage < 0 || s->stage >= GLM_N_STAGES) return false;
+  if (s->first && glm_is_linear(&s->kind)) return false;
+  if (s->first && (s->sharp || s->stage)) return false;
+  if ((s->sharp || s->stage) && !(solver && s->alias_known)) return false;
   for (size_t j = 0; j < glm_p(s); j++)
     if (!(s->beta[j] - s->beta[j] == 0)) return false;
   return s->keep > 0 && s->keep <= 1 && s->tolerance > 0 && s->rank_tolerance > 0;
@@ -205,9 +221,11 @@ enum rfl_code glm_read(struct rfl_bytes bytes, struct rfl_state **gives,
                        struct rfl_err *err) {
   struct rfl_reader in = {.at = bytes.p, .end = bytes.p + bytes.n};
   if (rfl_read_u32(&in) != FORMAT) return rfl_fail(err, RFL_EDATA, damaged);
-  int32_t family = rfl_read_i32(&in);
-  if (in.bad || family < 0 || family >= RFL_N_FAMILIES)
-    return rfl_fail(err, RFL_EDATA, damaged);
+  struct glm_kind kind = {0};
+  kind.family = (enum rfl_family)rfl_read_i32(&in);
+  kind.link = (enum rfl_link)rfl_read_i32(&in);
+  kind.variance = (enum rfl_variance)rfl_read_i32(&in);
+  if (in.bad) return rfl_fail(err, RFL_EDATA, damaged);
   struct rfl_layout layout = {0};
   RFL_TRY(rfl_layout_read(&in, &layout, err));
   struct glm_design *design = NULL;
@@ -219,7 +237,7 @@ enum rfl_code glm_read(struct rfl_bytes bytes, struct rfl_state **gives,
   if (!code) code = glm_state_new(design, &s, err);
   glm_design_release(design);
   if (code) return code;
-  s->family = (enum rfl_family)family;
+  s->kind = kind;
   code = read_rest(&in, s, err);
   if (!code) code = rfl_read_done(&in, "The state of a GLM", err);
   if (code) {
