@@ -76,7 +76,7 @@ rows_line <- function(x) {
 
 null_df <- function(x) x$fit$n - x$fit$n_zero - as.integer(x$recipe$intercept)
 
-dispersion_known <- function(x) x$family$family != "gaussian"
+dispersion_known <- function(x) fixed_dispersion(x$family)
 
 # Standard errors as they are shown: Inf where a separated level has none, NA before the model
 # is identified.
@@ -194,7 +194,7 @@ confint.riffle_glm <- function(object, parm, level = 0.95, ...) {
 logLik.riffle_glm <- function(object, ...) {
   structure(
     object$fit$loglik,
-    df = object$fit$rank + as.integer(!dispersion_known(object)), nobs = nobs.riffle_glm(object),
+    df = object$fit$rank + as.integer(!dispersion_known(object) || !is.na(object$fit$theta_se)), nobs = nobs.riffle_glm(object),
     class = "logLik"
   )
 }

@@ -12,8 +12,8 @@
 #'   `log(x)`, must be made a column first.
 #' @param data A data frame, or a stream from [read_stream()], which is read from its start to
 #'   the end as of now.
-#' @param family `gaussian`, `binomial` or `poisson` at their canonical links: a function, a
-#'   string or a family object.
+#' @param family A family: the name or the function of one of `stats` (all of them, with any of
+#'   R's links), [nb_family()], [tweedie_family()], or any other family object.
 #' @param weights,offset,subset As in [stats::glm()]: evaluated in `data`, then where the
 #'   formula was written. Weights are precisions (for `binomial`: numbers of trials), not counts
 #'   of rows. For a stream `weights` and `offset` are names of columns, and `subset` must be
@@ -22,6 +22,10 @@
 #'   counted; `na.fail`: they are an error.
 #' @param contrasts A list named by factors, as in [stats::glm()]; `NULL`: `options("contrasts")`.
 #' @param start Coefficients to start from, or `NULL`.
+#' @param freq `TRUE`: weights count rows, so that a row of weight 2 is the row twice, also in
+#'   standard errors and degrees of freedom.
+#' @param half_life For updates: the number of rows after which a row counts half; `Inf`: rows are
+#'   never forgotten.
 #' @param control A list: `threads` (2), `block` (rows of a learning block in updates, 1000),
 #'   `epsilon` (stop when Newton's decrement is below it, 1e-14), `maxit` (passes at most, 100).
 #' @returns A model of class `riffle_glm` and `riffle_model`.
@@ -56,11 +60,13 @@
 #' head(predict(m, d, type = "response"))
 stream_glm <- function(formula, data, family = gaussian(), weights, offset, subset,
                        na.action = na.omit, contrasts = NULL, start = NULL,
-                       control = list()) {
+                       freq = FALSE, half_life = Inf, control = list()) {
   if (missing(data)) abort_argument("`data` must be given: a data frame or a stream.")
   check_data(data)
   family <- as_family(family)
   control <- check_control(control)
+  check_flag(freq)
+  check_half_life(half_life)
   na_action <- check_na_action(na.action)
   plan <- parse_formula(formula, data_fields(data))
   env <- environment(plan$terms)
@@ -77,52 +83,35 @@ stream_glm <- function(formula, data, family = gaussian(), weights, offset, subs
     call = tidy_call(match.call(), quote(stream_glm)), plan = plan, data = data, family = family,
     extras = Filter(Negate(is.null), extras), calls = calls, subset = rows,
     na_action = na_action, contrasts = contrasts, start = start, control = control,
-    defaults = getOption("contrasts")
+    defaults = getOption("contrasts"), freq = freq, half_life = half_life
   ))
+}
+
+check_half_life <- function(x, arg = name_of(substitute(x))) {
+  if (!is_number(x) || x <= 0) {
+    abort_argument("`{arg}` must be a number of rows above 0, or Inf, not {describe(x)}.")
+  }
 }
 
 # `cut`: rows of a frame; NULL for one frame. Only tests cut.
 fit_glm <- function(job, cut = NULL) {
   job$learner <- "glm"
+  if (is_custom(job$family)) job$control$threads <- 1L
   job$check <- \(rows) check_response_kind(job$plan, rows$kind, job$family)
   job$options <- \(recipe) {
     list(
-      family = family_codes[[job$family$family]], epsilon = job$control$epsilon,
-      maxit = job$control$maxit, start = check_start(job$start, design_columns(recipe)$names)
+      kind = family_spec(job$family), host = if (is_custom(job$family)) custom_host(job$family),
+      freq = isTRUE(job$freq), epsilon = job$control$epsilon, maxit = job$control$maxit,
+      start = check_start(job$start, design_columns(recipe)$names)
     )
   }
   object <- fit_rows(job, cut, class = "riffle_glm")
+  object$freq <- isTRUE(job$freq)
   say_fit(object)
   object
 }
 
 # ---- arguments -----------------------------------------------------------------------
-
-family_codes <- c(gaussian = 0L, binomial = 1L, poisson = 2L)
-canonical_links <- c(gaussian = "identity", binomial = "logit", poisson = "log")
-
-as_family <- function(family) {
-  given <- family
-  if (is.character(family) && length(family) == 1L && family %in% names(family_codes)) {
-    family <- get(family, envir = asNamespace("stats"), mode = "function")
-  }
-  if (is.function(family)) family <- tryCatch(family(), error = \(e) NULL)
-  if (inherits(family, "family") && family$family %in% names(family_codes)) {
-    if (family$link == canonical_links[[family$family]]) {
-      return(family)
-    }
-  }
-  found <- if (inherits(family, "family")) {
-    sprintf("%s(link = \"%s\")", family$family, family$link)
-  } else if (is.character(given) && length(given) == 1L) {
-    dQuote(given, FALSE)
-  } else {
-    describe(given)
-  }
-  abort_argument(
-    "`family` must be gaussian, binomial or poisson at its canonical link, not {found}."
-  )
-}
 
 default_control <- list(threads = 2L, block = 1000L, epsilon = 1e-14, maxit = 100L)
 
@@ -161,7 +150,7 @@ check_start <- function(start, names) {
 
 check_response_kind <- function(plan, kind, family) {
   name <- plan$column[[plan$response]]
-  if (family$family != "binomial" && kind[[name]] %in% c("factor", "string")) {
+  if (!is_share(family) && kind[[name]] %in% c("factor", "string")) {
     abort_argument(
       "The response `{name}` must be a number for the {family$family} family, not a {kind[[name]]}."
     )
@@ -177,6 +166,9 @@ set_state.riffle_glm <- function(object, state) {
   object$levels <- level_counts(object$recipe, result$level_rows, result$level_events)
   object$fit <- result[!names(result) %in% c("coef", "level_rows", "level_events")]
   object$version <- result$version
+  if (family_spec(object$family)$family == family_codes[["negative"]]) {
+    object$family <- nb_family(result$theta, object$family$link)
+  }
   object
 }
 
@@ -238,10 +230,10 @@ say_fit <- function(object) {
 # within a margin that is listed already is not told again.
 separated_levels <- function(object) {
   cells <- object$levels
-  if (object$family$family == "gaussian" || is.null(cells)) {
+  if (!runs_away(object$family) || is.null(cells)) {
     return(NULL)
   }
-  counts_trials <- object$family$family != "binomial" || !is.null(object$recipe$weight)
+  counts_trials <- !is_share(object$family) || !is.null(object$recipe$weight)
   full <- !counts_trials & cells$events >= cells$rows
   found <- which(cells$rows > 0 & (cells$events <= 0 | full))
   parts <- lapply(found, \(i) cell_parts(object, i))
@@ -276,7 +268,7 @@ warn_separation <- function(object) {
     sprintf("column '%s'", utils::head(names(which(is.infinite(standard_errors(object)))), 5L))
   }
   more <- NROW(cells) - NROW(shown)
-  border <- if (object$family$family == "poisson") "a mean of 0" else "a probability of 0 or 1"
+  border <- if (is_share(object$family)) "a probability of 0 or 1" else "a mean of 0"
   cli::cli_warn(
     c(
       "Some coefficients have no finite estimate: the rows are fitted best by {border}.",

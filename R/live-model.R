@@ -39,6 +39,7 @@ live_model <- function(model, name = NULL) {
   if (!inherits(model, "riffle_model")) {
     abort_argument("`model` must be a model, not {describe(model)}.")
   }
+  refuse_custom(model, "be a live one")
   if (is.null(name)) {
     given <- substitute(model)
     name <- if (is.symbol(given)) as.character(given) else "model"

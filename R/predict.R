@@ -78,13 +78,26 @@ named_rows <- function(x, names) {
 
 score_codes <- c(link = 0L, response = 1L, link_se = 2L)
 
-score_types.riffle_glm <- function(object) score_codes[c("response", "link")]
+score_types.riffle_glm <- function(object) {
+  refuse_custom(object, "be scored in a query")
+  score_codes[c("response", "link")]
+}
+
+refuse_custom <- function(object, what) {
+  if (inherits(object, "riffle_glm") && is_custom(object$family)) {
+    abort_argument(
+      "A model of the family {.val {object$family$family}}, whose functions run in R, cannot {what}."
+    )
+  }
+}
 
 link_scores <- function(object, frames, unseen, type, se) {
-  what <- if (se) "link_se" else type
+  in_r <- type == "response" && is_custom(object$family)
+  what <- if (se) "link_se" else if (in_r) "link" else type
   codes <- list(score_codes[[what]], unseen_codes[[unseen]])
   scored <- score_frames(object, frames, codes[[1L]], codes[[2L]])
   if (!se) {
+    if (in_r) scored$scores <- object$family$linkinv(scored$scores)
     return(list(fit = scored$scores, counts = scored$counts))
   }
   n <- length(scored$scores) / 2
@@ -138,6 +151,7 @@ update.riffle_glm <- function(object, newdata, ..., data) {
     }
     return(refit(object, newdata, data))
   }
+  refuse_custom(object, "learn new rows: fit it anew")
   learn_rows(object, newdata)
 }
 
@@ -158,6 +172,7 @@ refit <- function(object, formula, data) {
     extras = Filter(Negate(is.null), extras),
     calls = list(weights = object$weights_call, offset = object$offset_call),
     subset = NULL, na_action = object$na.action, contrasts = if (length(kept)) kept, start = NULL,
-    control = object$control, defaults = getOption("contrasts")
+    control = object$control, defaults = getOption("contrasts"), freq = object$freq,
+    half_life = object$half_life
   ))
 }

@@ -142,7 +142,7 @@ static void on_unwind(void *here, Rboolean jump) {
   if (jump) longjmp(*(jmp_buf *)here, 1);
 }
 
-static enum rfl_code guarded(SEXP (*fn)(void *), void *data) {
+enum rfl_code r_guarded(SEXP (*fn)(void *), void *data) {
   jmp_buf here;
   if (jumping) return RFL_EHOST; /* R has asked already; the core is on its way out */
   if (setjmp(here)) {
@@ -161,7 +161,7 @@ static SEXP check_interrupt(void *unused) {
 
 bool r_go_on(void *unused) {
   if (!pthread_equal(pthread_self(), r_thread)) return true;
-  return guarded(check_interrupt, unused) == RFL_OK;
+  return r_guarded(check_interrupt, unused) == RFL_OK;
 }
 
 struct rfl_tick r_tick(void) {

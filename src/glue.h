@@ -48,6 +48,9 @@ void r_finish(enum rfl_code, const struct rfl_err *);
 /* ---- R from inside the core ---- */
 bool r_go_on(void *unused); /* false: the user interrupts. True on any other thread */
 struct rfl_tick r_tick(void);
+/* fn(data), which may call R: a jump out of it becomes RFL_EHOST, and goes on in
+ * r_finish(). On the R thread only. */
+enum rfl_code r_guarded(SEXP (*fn)(void *), void *data) RFL_CHECKED;
 
 /* ---- values ---- */
 void *r_scratch(size_t n, size_t size); /* zeroed; R frees it when .Call() returns */

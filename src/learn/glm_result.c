@@ -70,7 +70,7 @@ static void likelihood(const struct rfl_state *s, const struct glm_totals *t,
   r->saturated_loglik = r->loglik = NAN;
   switch (s->kind.family) {
     case RFL_GAUSSIAN: {
-      double n = t->effective + t->zero;
+      double n = t->effective + (s->kind.freq ? 0 : t->zero);
       r->loglik = -0.5 * (n * (log(two_pi * t->deviance / n) + 1) - t->log_weight);
       break;
     }
@@ -101,8 +101,8 @@ enum rfl_code rfl_glm_result(const struct rfl_state *state, struct rfl_glm_resul
   /* The arrays are a cache: what they hold follows from the rest of the state. */
   struct rfl_state *s = (struct rfl_state *)(uintptr_t)state;
   RFL_TRY(fill(s, err));
-  struct glm_totals t = glm_total(s);
   bool negative = s->kind.variance == RFL_V_NEGATIVE;
+  struct glm_totals t = glm_total(s);
   struct rfl_glm_result r = {.n_x = s->design->layout.n_x,
                              .rank = glm_rank(s),
                              .coef = s->coef,
@@ -123,6 +123,10 @@ enum rfl_code rfl_glm_result(const struct rfl_state *state, struct rfl_glm_resul
                              .separated = s->separated,
                              .double_double = s->was_exact,
                              .version = s->version};
+  if (s->kind.freq) {
+    r.n = t.weight;
+    r.n_zero = 0;
+  }
   if (s->forgets) r.effective_n = t.effective * t.effective / t.effective2;
   r.identified = !s->has_prior || s->anchored || glm_identified(s, &t);
   likelihood(s, &t, &r);

@@ -89,6 +89,8 @@ enum rfl_code glm_score(const struct rfl_state *s, const struct rfl_block *b, in
   RFL_TRY(check(s, b, err));
   if (what < RFL_GLM_LINK || what > RFL_GLM_LINK_SE)
     return rfl_fail(err, RFL_EARGUMENT, "A GLM has no score number %d.", what);
+  if (what == RFL_GLM_RESPONSE && s->kind.family == RFL_CUSTOM)
+    return rfl_fail(err, RFL_EMODEL, "The response of this family is known to R only.");
   if (what == RFL_GLM_LINK_SE) RFL_TRY(standard_errors(s, b, out + b->n, err));
   for (size_t from = 0; from < b->n; from += CHUNK) {
     size_t n = b->n - from < CHUNK ? b->n - from : CHUNK;

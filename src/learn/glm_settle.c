@@ -137,6 +137,7 @@ static bool is_worse(const struct rfl_state *s, double objective) {
   if (!(objective - objective == 0)) return true;
   if (s->first || s->objective == INFINITY) return false;
   if (s->stage == GLM_CLOSING) return false;
+  if (s->kind.family == RFL_CUSTOM) return false; /* its deviance need not fall: glm() */
   return objective > s->objective + 1e-10 * fabs(s->objective) + 1e-8 * glm_noise(s);
 }
 
@@ -179,7 +180,6 @@ static double rank_tolerance2(const struct rfl_state *s) {
 static void next_pass(struct rfl_state *s) {
   s->passes++;
   s->round = s->round || s->sums.hi[GLM_UNEVEN] > 0;
-  s->counted = s->counted || s->count;
   s->count = !s->counted;
   glm_clear(s);
 }
@@ -187,7 +187,7 @@ static void next_pass(struct rfl_state *s) {
 static enum rfl_code settle(struct rfl_state *s, struct glm_work *w, bool *again,
                             struct rfl_err *err) {
   collect(s, w);
-  if (s->count && !s->counted && !s->has_prior && !glm_is_linear(&s->kind)) {
+  if (s->count && !s->counted && !s->has_prior && !s->stage && !glm_is_linear(&s->kind)) {
     s->bent = glm_lonely(s, w->e) > 0;
     if (s->bent) s->objective = INFINITY; /* it was without the pseudo counts */
   }
@@ -196,8 +196,10 @@ static enum rfl_code settle(struct rfl_state *s, struct glm_work *w, bool *again
   bool finite = objective - objective == 0;
   if (!finite && (!more || s->first || (!s->passes && glm_is_linear(&s->kind))))
     return rfl_fail(err, RFL_EMODEL,
-                    "The fit does not stay finite: check the scale of the numbers.");
+                    "No coefficients are found at which the rows can be evaluated: check "
+                    "the scale of the numbers, or give coefficients to start from.");
   if (is_worse(s, objective) && more) {
+    s->counted = s->counted || s->count;
     RFL_TRY(glm_null_settle(s, err));
     go_back(s, objective);
     next_pass(s);

@@ -137,12 +137,11 @@ static bool theta_done(const struct rfl_state *s) {
   return info > 0 && score * score <= s->tolerance * info;
 }
 
-/* The last step, and the standard error: from the observed information, as MASS. */
+/* The standard error: from the observed information, as MASS. */
 static void end_theta(struct rfl_state *s) {
   if (!s->kind.estimate) return;
   if (!isinf(s->kind.shape)) {
     s->theta_se = s->kind.shape / sqrt(glm_scalar(s, GLM_THETA_INFO));
-    if (s->stage != GLM_CLOSING) step_theta(s);
   } else {
     s->theta_se = INFINITY;
   }
@@ -179,6 +178,16 @@ static bool bad_start(const struct rfl_state *s, double objective, double decrem
          !(decrement <= objective);
 }
 
+/* One more pass, at the optimum. What was counted for another theta is counted anew. */
+static void close_fit(struct rfl_state *s) {
+  s->stage = GLM_CLOSING;
+  s->sharp = false;
+  if (!s->kind.estimate) return;
+  s->counted = false;
+  s->null.done = false;
+  s->null.best = INFINITY;
+}
+
 /* From the factor on: a step, a jump, or the end. */
 bool glm_advance(struct rfl_state *s, struct glm_work *w, double objective) {
   size_t p = glm_p(s);
@@ -186,6 +195,7 @@ bool glm_advance(struct rfl_state *s, struct glm_work *w, double objective) {
   if (w->step.lo) memcpy(w->step.lo, w->score.lo, p * sizeof(double));
   rfl_chol_solve(&w->chol, w->step);
   if (s->stage == GLM_CLOSING) {
+    if (!s->null.done && s->passes < s->max_passes) return true;
     end_theta(s);
     glm_finish(s, w, true);
     return false;
@@ -203,16 +213,14 @@ bool glm_advance(struct rfl_state *s, struct glm_work *w, double objective) {
   }
   bool done = !s->bent && is_done(s, decrement) && theta_done(s);
   if (done && begin_theta(s)) return true;
-  if ((done || end) && !(done && s->sharp)) {
+  bool closes = done && (s->sharp || (s->kind.estimate && !isinf(s->kind.shape)));
+  if ((done || end) && !closes) {
     end_theta(s);
     glm_finish(s, w, done);
     return false;
   }
   take_step(s, w, objective, decrement);
-  if (done) {
-    s->stage = GLM_CLOSING;
-    s->sharp = false;
-  }
+  if (closes) close_fit(s);
   return true;
 }
 

@@ -14,12 +14,29 @@ oracle <- function(formula, data, family, ...) {
   call <- match.call()
   call[[1L]] <- quote(stats::glm)
   call$data <- in_c_order(data)
-  fit <- suppressWarnings(eval(call, parent.frame()))
+  fit <- tryCatch(suppressWarnings(eval(call, parent.frame())), error = identity)
+  if (inherits(fit, "error")) { # glm()'s own start is out of range: the mean alone is not
+    frame <- stats::model.frame(formula, call$data)
+    mean <- family$linkfun(mean(stats::model.response(frame)))
+    x <- stats::model.matrix(formula, frame)
+    call$start <- c(mean, rep(0, ncol(x) - 1L))
+    fit <- suppressWarnings(eval(call, parent.frame()))
+  }
   keep <- !is.na(stats::coef(fit))
   x <- stats::model.matrix(fit)[, keep, drop = FALSE]
   call$control <- stats::glm.control(epsilon = 1e-14, maxit = 100)
   if (all(keep)) {
     fit <- suppressWarnings(eval(call, parent.frame()))
+    # Where scoring converges linearly, a deviance that moves by 1e-14 leaves coefficients up to
+    # 1e-7 standard errors off: a few more steps from there.
+    for (k in 1:6) {
+      call$start <- stats::coef(fit)
+      call$control <- stats::glm.control(epsilon = 1e-15, maxit = 3)
+      more <- tryCatch(suppressWarnings(eval(call, parent.frame())), error = \(e) NULL)
+      if (is.null(more)) break
+      more$null.deviance <- fit$null.deviance
+      fit <- more
+    }
   } else {
     tight <- suppressWarnings(stats::glm.fit(
       x, fit$y, fit$prior.weights,
@@ -41,7 +58,10 @@ information_errors <- function(fit, x, keep) {
   family <- fit$family
   weight <- fit$prior.weights * family$mu.eta(eta)^2 / family$variance(fit$fitted.values)
   phi <- 1
-  if (family$family == "gaussian") phi <- sum(weight * (fit$y - eta)^2) / fit$df.residual
+  if (!fixed_dispersion(family)) {
+    mu <- fit$fitted.values
+    phi <- sum(fit$prior.weights * (fit$y - mu)^2 / family$variance(mu)) / fit$df.residual
+  }
   # Columns are scaled first: the Gram matrix of columns of unlike size loses digits.
   scale <- sqrt(colSums(weight * x^2))
   inverse <- chol2inv(qr.R(qr(sqrt(weight) * sweep(x, 2L, scale, "/"), tol = 0)))
