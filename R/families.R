@@ -77,9 +77,8 @@ tweedie_family <- function(var.power, link.power = 1 - var.power) {
     linkinv = link$linkinv, mu.eta = link$mu.eta, valideta = link$valideta, power = p,
     variance = \(mu) mu^p, validmu = \(mu) p == 0 || all(mu > 0),
     dev.resids = \(y, mu, wt) {
-      one <- if (p == 1) log(ifelse(y > 0, y, mu) / mu) else {
-        (ifelse(y > 0, y, 1)^(1 - p) - mu^(1 - p)) / (1 - p)
-      }
+      some <- ifelse(y > 0, y, mu)
+      one <- if (p == 1) log(some / mu) else (some^(1 - p) - mu^(1 - p)) / (1 - p)
       two <- if (p == 2) log(y / mu) else (y^(2 - p) - mu^(2 - p)) / (2 - p)
       2 * wt * (ifelse(y == 0, 0, y * one) - two)
     },
@@ -265,8 +264,8 @@ custom_host <- function(family) {
 check_answer <- function(answer, n, family) {
   if (any(lengths(answer) != n)) {
     abort_argument(
-      "`family` must have functions that give one value a row; one of {.val {family$family}} gives ",
-      "{lengths(answer)[lengths(answer) != n][[1L]]} for {n}."
+      "`family` must have functions that give one value a row; one of {.val {family$family}} ",
+      "gives {lengths(answer)[lengths(answer) != n][[1L]]} for {n}."
     )
   }
   answer

@@ -194,7 +194,8 @@ confint.riffle_glm <- function(object, parm, level = 0.95, ...) {
 logLik.riffle_glm <- function(object, ...) {
   structure(
     object$fit$loglik,
-    df = object$fit$rank + as.integer(!dispersion_known(object) || !is.na(object$fit$theta_se)), nobs = nobs.riffle_glm(object),
+    df = object$fit$rank + as.integer(!dispersion_known(object) || !is.na(object$fit$theta_se)),
+    nobs = nobs.riffle_glm(object),
     class = "logLik"
   )
 }

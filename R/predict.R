@@ -86,7 +86,8 @@ score_types.riffle_glm <- function(object) {
 refuse_custom <- function(object, what) {
   if (inherits(object, "riffle_glm") && is_custom(object$family)) {
     abort_argument(
-      "A model of the family {.val {object$family$family}}, whose functions run in R, cannot {what}."
+      "A model of the family {.val {object$family$family}}, whose functions run in R, ",
+      "cannot {what}."
     )
   }
 }
