@@ -374,9 +374,9 @@ skip_learnt <- function(object, stream) {
   stream
 }
 
-learn_frames <- function(object, frames) {
+learn_frames <- function(object, frames, unseen = "error") {
   learnt <- .Call(c_model_learn, object$learner, object$state, object$recipe, frames, list(
-    block = object$control$block, unseen = unseen_codes[["error"]], keep = row_keep(object)
+    block = object$control$block, unseen = unseen_codes[[unseen]], keep = row_keep(object)
   ))
   object$counts <- add_counts(object$counts, learnt$counts)
   object$positions <- join_positions(object$positions, frames_positions(frames))

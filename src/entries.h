@@ -51,6 +51,8 @@ ENTRY(live_new, 6)
 ENTRY(live_set_block, 2)
 ENTRY(live_state, 1)
 ENTRY(live_status, 1)
+/* r_metrics.c */
+ENTRY(metrics, 5)
 /* r_random.c */
 ENTRY(random_uniform, 3)
 /* r_query.c */
