@@ -222,8 +222,8 @@ static void take_raws(struct part p, SEXP to, size_t at) {
 
 struct words { /* the levels of one dictionary that occur */
   const struct rfl_dict *dict;
-  int32_t n;
-  int32_t *code; /* 0: does not occur; then its code in R */
+  int32_t n, sure; /* the first `sure` of them are known to occur */
+  int32_t *code;   /* 0: does not occur; then its code in R */
 };
 
 struct word {
@@ -249,9 +249,11 @@ static struct words *words_of(struct words *all, size_t *n, const struct rfl_dic
 
 static void mark(struct part p, struct words *w) {
   const int32_t *code = p.c->i32 + p.row;
+  if (w->sure == w->n) return;
   for (size_t i = 0; i < p.n; i++) {
     if (rfl_column_has(p.c, p.row + i)) w->code[code[i]] = 1;
   }
+  while (w->sure < w->n && w->code[w->sure]) w->sure++;
 }
 
 /* Numbers the levels that occur, in C order, and gives them as R's levels. */
@@ -282,9 +284,13 @@ static SEXP number_levels(struct words *all, size_t n) {
 }
 
 static void take_codes(struct part p, const struct words *w, int *to) {
-  const int32_t *code = p.c->i32 + p.row;
+  const int32_t *code = p.c->i32 + p.row, *in_r = w->code;
+  if (!p.c->valid) {
+    for (size_t i = 0; i < p.n; i++) to[i] = in_r[code[i]];
+    return;
+  }
   for (size_t i = 0; i < p.n; i++) {
-    to[i] = rfl_column_has(p.c, p.row + i) ? w->code[code[i]] : NA_INTEGER;
+    to[i] = rfl_column_has(p.c, p.row + i) ? in_r[code[i]] : NA_INTEGER;
   }
 }
 
@@ -315,19 +321,29 @@ static void take_factor(const struct r_frames *f, size_t column, SEXP to) {
 
 /* ---- the data frame ---- */
 
+/* Numbers that will be written from end to end, on large pages where there are some. */
+static SEXP new_numbers(SEXPTYPE type, R_xlen_t n) {
+  SEXP x = Rf_allocVector(type, n);
+  if (type == REALSXP)
+    rfl_mem_large_pages(REAL(x), (size_t)n * sizeof(double));
+  else
+    rfl_mem_large_pages(INTEGER(x), (size_t)n * sizeof(int));
+  return x;
+}
+
 static SEXP new_vector(enum rfl_type type, R_xlen_t n) {
   switch (type) {
     case RFL_LOGICAL:
       return Rf_allocVector(LGLSXP, n);
     case RFL_INTEGER:
     case RFL_FACTOR:
-      return Rf_allocVector(INTSXP, n);
+      return new_numbers(INTSXP, n);
     case RFL_STRING:
       return Rf_allocVector(STRSXP, n);
     case RFL_RAW:
       return Rf_allocVector(VECSXP, n);
     default:
-      return Rf_allocVector(REALSXP, n);
+      return new_numbers(REALSXP, n);
   }
 }
 

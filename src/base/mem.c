@@ -7,6 +7,9 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
 
 enum { ALIGNMENT = 64, FUSE_OFF = 0, FUSE_AFTER = 1, FUSE_ONCE = 2 };
 
@@ -89,3 +92,15 @@ void rfl_mem_fail_after(int64_t k) { set_fuse(FUSE_AFTER, k); }
 void rfl_mem_fail_once(int64_t k) { set_fuse(FUSE_ONCE, k); }
 
 int rfl_mem_failed(void) { return atomic_load(&fuse_blown); }
+
+void rfl_mem_large_pages(void *p, size_t size) {
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+  const uintptr_t page = UINT64_C(1) << 21;
+  uintptr_t from = ((uintptr_t)p + page - 1) & ~(page - 1);
+  uintptr_t end = ((uintptr_t)p + size) & ~(page - 1);
+  if (size >= page && end > from) madvise((void *)from, end - from, MADV_HUGEPAGE);
+#else
+  (void)p;
+  (void)size;
+#endif
+}

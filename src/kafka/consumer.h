@@ -41,14 +41,16 @@ struct rfl_consumer {
 enum rfl_code rfl_consumer_open(struct rfl_consumer *gives, struct rfl_kafka *,
                                 const struct rfl_consumer_plan *,
                                 struct rfl_err *) RFL_CHECKED;
+enum { RFL_CONSUMER_BATCH = 4000 };
 struct rfl_serve {
   /* The message lives for the call. false: enough; what was taken with it may be dropped,
    * so that the reading is over or begins anew. */
   bool (*see)(void *data, const rd_kafka_message_t *);
   void *data;
 };
-/* At most `n` messages; waits up to `wait_ms` for the first one only. Gives their number:
- * less than n means that no more were there, or that see() had enough. */
+/* At most `n` messages, and at most RFL_CONSUMER_BATCH; waits up to `wait_ms` for the
+ * first one only. Gives how many were taken, seen or not: less than that means that no
+ * more were there. */
 size_t rfl_consumer_serve(struct rfl_consumer *, const struct rfl_serve *, size_t n,
                           int wait_ms);
 void rfl_consumer_news(struct rfl_consumer *); /* takes what librdkafka has to say */

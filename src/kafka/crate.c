@@ -1,9 +1,22 @@
 /* Cutting a frame. Its spans tell how many rows a stretch of positions gave, not which
- * position each row had; the crate's offsets do, so that a cut within a span gives two
+ * position each row had; the crate's runs do, so that a cut within a span gives two
  * spans that meet at the position of the first row behind the cut. */
 #include "base/mem.h"
 #include "frame/order.h"
 #include "kafka/ring.h"
+
+/* Where a row stands in its partition: by the last run that begins at or before it. */
+static int64_t offset_of(const struct rfl_crate *c, uint32_t row) {
+  size_t low = 0, high = c->n_runs;
+  while (high - low > 1) {
+    size_t middle = low + (high - low) / 2;
+    if (c->run[middle].row <= row)
+      low = middle;
+    else
+      high = middle;
+  }
+  return c->run[low].offset + (row - c->run[low].row);
+}
 
 /* The part of a span that goes with rows [row, end); false: none does. */
 static bool part(const struct rfl_crate *c, const struct rfl_span *s, uint32_t row,
@@ -19,8 +32,8 @@ static bool part(const struct rfl_crate *c, const struct rfl_span *s, uint32_t r
   *gives = (struct rfl_span){.place = s->place,
                              .row = from - row,
                              .n_rows = to - from,
-                             .first = from > s->row ? c->offset[from] : s->first,
-                             .next = to < stop ? c->offset[to] : s->next};
+                             .first = from > s->row ? offset_of(c, from) : s->first,
+                             .next = to < stop ? offset_of(c, to) : s->next};
   return true;
 }
 

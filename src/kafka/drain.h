@@ -40,11 +40,13 @@ struct rfl_drain {
   bool reopen; /* some lane must go on where librdkafka does not expect it */
   pthread_t thread;
   bool running;
-  bool moved;      /* the builder holds rows or positions */
-  size_t taken;    /* bytes of the records in the builder */
-  int64_t *offset; /* of the builder's rows */
-  uint32_t offset_cap;
-  int32_t left; /* lanes that are not done */
+  bool moved;          /* the builder holds rows or positions */
+  size_t taken;        /* bytes of the records in the builder */
+  struct rfl_run *run; /* where the builder's rows stand */
+  size_t n_runs, run_cap;
+  int32_t at;      /* the partition whose run is open; -1: none is */
+  uint32_t placed; /* rows before it, whose places the builder knows */
+  int32_t left;    /* lanes that are not done */
   int64_t progress_ns;
   enum rfl_code code;  /* of the turn: the first thing that went wrong ... */
   struct rfl_err *err; /* ... told here */

@@ -29,8 +29,11 @@ static bool fits(enum rfl_meta meta, enum rfl_type type) {
 enum rfl_code rfl_record_init(struct rfl_record *r, const char *topic,
                               const struct rfl_schema *schema, enum rfl_on_bad on_bad,
                               struct rfl_err *err) {
-  *r = (struct rfl_record){
-      .topic = topic, .topic_size = strlen(topic), .schema = schema, .on_bad = on_bad};
+  *r = (struct rfl_record){.topic = topic,
+                           .topic_size = strlen(topic),
+                           .schema = schema,
+                           .plain = true,
+                           .on_bad = on_bad};
   for (size_t m = 0; m < RFL_N_METAS; m++) r->column[m] = -1;
   for (size_t c = 0; c < schema->n; c++) {
     const struct rfl_field *f = &schema->field[c];
@@ -39,6 +42,7 @@ enum rfl_code rfl_record_init(struct rfl_record *r, const char *topic,
       return rfl_fail(err, RFL_ESCHEMA, "`%s` cannot be of type %s", f->name,
                       rfl_type_name(f->type));
     r->column[f->meta] = (ptrdiff_t)c;
+    r->plain = false;
   }
   return RFL_OK;
 }
@@ -164,8 +168,10 @@ static enum rfl_code bad(const struct rfl_record *r, struct rfl_builder *b,
 static enum rfl_code decode(const struct rfl_record *r, struct rfl_decoder *d,
                             struct rfl_builder *b, const rd_kafka_message_t *m,
                             struct rfl_fault *why, struct rfl_err *err) {
-  RFL_TRY(set_metas(r, b, m, err));
-  RFL_TRY(set_key(r, b, m, why, err));
+  if (!r->plain) {
+    RFL_TRY(set_metas(r, b, m, err));
+    RFL_TRY(set_key(r, b, m, why, err));
+  }
   if (!m->payload) return RFL_OK; /* a tombstone: every value is missing */
   struct rfl_bytes value = {.p = m->payload, .n = m->len};
   return d->row(d, value, b, why, err);

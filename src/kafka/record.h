@@ -17,6 +17,7 @@ struct rfl_record {
   size_t topic_size;
   const struct rfl_schema *schema;
   ptrdiff_t column[RFL_N_METAS]; /* -1: the schema has no such field */
+  bool plain;                    /* it has none at all */
   enum rfl_on_bad on_bad;
 };
 /* RFL_ESCHEMA when a meta field has a type that it cannot have. */

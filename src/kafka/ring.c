@@ -8,7 +8,7 @@
 void rfl_crate_release(struct rfl_crate *c) {
   if (!c) return;
   rfl_frame_release(c->frame);
-  rfl_free(c->offset);
+  rfl_free(c->run);
   rfl_free(c);
 }
 

@@ -17,10 +17,15 @@
 
 #include "frame/frame.h"
 
+struct rfl_run { /* the rows from `row` on stand at `offset`, offset + 1 ... */
+  uint32_t row;
+  int64_t offset;
+};
 struct rfl_crate { /* a frame on its way */
   struct rfl_crate *next;
   struct rfl_frame *frame; /* owned */
-  int64_t *offset;         /* of each row, where it stands in its partition; owned */
+  struct rfl_run *run;     /* by row, each as far as the next; owned */
+  size_t n_runs;
   size_t bytes;
 };
 void rfl_crate_release(struct rfl_crate *);

@@ -32,7 +32,7 @@ static struct rfl_crate *crate(void) {
   CHECK_OK(rfl_builder_name_place(b, 1, "t", 1, &err), &err);
   CHECK_OK(rfl_builder_skip_to(b, 0, 3, &err), &err);
   CHECK_OK(rfl_builder_skip_to(b, 1, 0, &err), &err);
-  c->offset = rfl_alloc(N_ROWS, sizeof *c->offset);
+  c->run = rfl_alloc(N_ROWS, sizeof *c->run);
   for (int i = 0; i < N_ROWS; i++) {
     if (i == 2) CHECK_OK(rfl_builder_place(b, 0, 7, 0, &err), &err);
     CHECK_OK(rfl_builder_skip_to(b, place_of[i], at[i], &err), &err);
@@ -40,7 +40,8 @@ static struct rfl_crate *crate(void) {
     rfl_builder_int(b, 0, i);
     rfl_builder_commit(b);
     CHECK_OK(rfl_builder_place(b, place_of[i], at[i], 1, &err), &err);
-    c->offset[i] = at[i];
+    if (i && place_of[i] == place_of[i - 1] && at[i] == at[i - 1] + 1) continue;
+    c->run[c->n_runs++] = (struct rfl_run){.row = (uint32_t)i, .offset = at[i]};
   }
   CHECK_OK(rfl_builder_skip_to(b, 0, 20, &err), &err);
   rfl_builder_tally(b)->rows = N_ROWS + 1;
