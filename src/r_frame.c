@@ -321,13 +321,12 @@ static void take_factor(const struct r_frames *f, size_t column, SEXP to) {
 
 /* ---- the data frame ---- */
 
-/* Numbers that will be written from end to end, on large pages where there are some. */
 static SEXP new_numbers(SEXPTYPE type, R_xlen_t n) {
   SEXP x = Rf_allocVector(type, n);
   if (type == REALSXP)
-    rfl_mem_large_pages(REAL(x), (size_t)n * sizeof(double));
+    rfl_mem_will_fill(REAL(x), (size_t)n * sizeof(double));
   else
-    rfl_mem_large_pages(INTEGER(x), (size_t)n * sizeof(int));
+    rfl_mem_will_fill(INTEGER(x), (size_t)n * sizeof(int));
   return x;
 }
 

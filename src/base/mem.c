@@ -93,14 +93,23 @@ void rfl_mem_fail_once(int64_t k) { set_fuse(FUSE_ONCE, k); }
 
 int rfl_mem_failed(void) { return atomic_load(&fuse_blown); }
 
-void rfl_mem_large_pages(void *p, size_t size) {
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-  const uintptr_t page = UINT64_C(1) << 21;
-  uintptr_t from = ((uintptr_t)p + page - 1) & ~(page - 1);
-  uintptr_t end = ((uintptr_t)p + size) & ~(page - 1);
-  if (size >= page && end > from) madvise((void *)from, end - from, MADV_HUGEPAGE);
+#if defined(__linux__) && defined(MADV_HUGEPAGE) && defined(MADV_POPULATE_WRITE)
+static void advise(void *p, size_t size, size_t page, int advice) {
+  uintptr_t from = ((uintptr_t)p + page - 1) & ~(uintptr_t)(page - 1);
+  uintptr_t end = ((uintptr_t)p + size) & ~(uintptr_t)(page - 1);
+  if (end > from) madvise((void *)from, end - from, advice);
+}
+
+void rfl_mem_will_fill(void *p, size_t size) {
+  const size_t small = 4096, large = (size_t)2 << 20;
+  if (size >= 2 * large)
+    advise(p, size, large, MADV_HUGEPAGE);
+  else if (size >= 4 * small)
+    advise(p, size, small, MADV_POPULATE_WRITE);
+}
 #else
+void rfl_mem_will_fill(void *p, size_t size) {
   (void)p;
   (void)size;
-#endif
 }
+#endif

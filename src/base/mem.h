@@ -23,10 +23,10 @@ void rfl_free(void *p);
 char *rfl_strdup(const char *text); /* NULL on no memory; `text` must not be NULL */
 char *rfl_strndup(const char *text, size_t n);
 
-/* Asks for large pages below memory that was just allocated and will be written from end
- * to end: a page fault in 2 MB instead of one in 4 KB. Advice only; `p` may be anybody's.
- */
-void rfl_mem_large_pages(void *p, size_t size);
+/* Advice about memory, anybody's, that was just allocated and will be written from end to
+ * end: large pages where it is large, else all its pages at once, since a page fault
+ * costs more than what is written there. Changes no byte. */
+void rfl_mem_will_fill(void *p, size_t size);
 
 int64_t rfl_mem_live(void); /* allocations alive now */
 

@@ -107,6 +107,7 @@ static enum rfl_code grow(void *at, size_t n, size_t size, struct rfl_err *err) 
 static enum rfl_code reserve_slot(struct rfl_slot *s, uint32_t cap, struct rfl_err *err) {
   if (s->width) {
     RFL_TRY(grow(&s->data, cap, s->width, err));
+    rfl_mem_will_fill(s->data, (size_t)cap * s->width);
   } else {
     bool fresh = !s->offset;
     RFL_TRY(grow(&s->offset, (size_t)cap + 1, sizeof *s->offset, err));

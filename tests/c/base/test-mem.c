@@ -46,7 +46,7 @@ TEST(sizes_that_overflow_are_refused) {
   rfl_free(p);
 }
 
-TEST(large_pages_change_nothing_but_speed) {
+TEST(advice_changes_nothing_but_speed) {
   size_t n = (size_t)5 << 20;
   unsigned char *p = rfl_alloc(n, 1);
   CHECK(p != NULL);
@@ -54,9 +54,10 @@ TEST(large_pages_change_nothing_but_speed) {
   p[0] = 1;
   p[n - 1] = 2;
   p[n / 2] = 3;
-  rfl_mem_large_pages(p, n);
-  rfl_mem_large_pages(p + 1, 100);
-  rfl_mem_large_pages(NULL, 0);
+  rfl_mem_will_fill(p, n);
+  rfl_mem_will_fill(p, 100000);
+  rfl_mem_will_fill(p + 1, 100);
+  rfl_mem_will_fill(NULL, 0);
   size_t sum = 0;
   for (size_t i = 0; i < n; i++) sum += p[i];
   CHECK_EQ(sum, 6);
@@ -140,7 +141,7 @@ int main(void) {
   RUN(memory_is_zeroed_and_counted);
   RUN(nothing_asked_for_is_a_pointer_that_can_be_freed);
   RUN(sizes_that_overflow_are_refused);
-  RUN(large_pages_change_nothing_but_speed);
+  RUN(advice_changes_nothing_but_speed);
   RUN(aligned_memory_is_aligned_and_zeroed);
   RUN(grow_keeps_what_was_there);
   RUN(grow_keeps_the_old_block_when_it_fails);
