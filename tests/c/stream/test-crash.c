@@ -13,6 +13,7 @@
 #include "../harness.h"
 #include "blas_fill.h"
 #include "process.h"
+#include "worlds.h"
 
 #define SHORT(is_gone)                                                                   \
   {                                                                                      \
@@ -114,26 +115,62 @@ struct sweep {
   struct world calm;
   struct image calm_image;
   enum pairs pairs;
-  uint64_t plans;
+  struct worlds worlds;  /* that dead processes left */
+  uint64_t plans, known; /* of them: went on as another did */
   bool failed;
 };
 
 static struct world disturbed; /* large: not on the stack */
 
-static void try_plan(struct sweep *s, const struct fault *fault, int n) {
+static bool faults_are_over(const struct world *w) {
+  for (int i = 0; i < FAULTS; i++)
+    if (w->fault[i].kind && w->fault[i].at >= w->calls) return false;
+  return true;
+}
+
+/* One process over the world. *ended: it came to the end; else the next one follows. */
+static const char *live_once(struct sweep *s, struct image *image, bool *ended) {
+  struct rfl_query_status status;
+  struct rfl_err err = {0};
+  enum rfl_code code = run_process(s->setting, &disturbed, image, &status, &err);
+  *ended = !code && status.phase == RFL_QUERY_DONE;
+  if (*ended || code == RFL_EIO || code == RFL_EFENCED) return NULL;
+  printf("# a process ended with code %d: %s\n", code, err.message);
+  return "a process ended by itself";
+}
+
+/* Processes follow each other until one comes to the end; then the world is judged. Once
+ * the faults are over and somebody has died before the same world, the rest is known. */
+static const char *live_on(struct sweep *s, bool to_the_end) {
   static struct image image;
+  for (int i = 0; i < MOST_PROCESSES; i++) {
+    bool ended;
+    const char *why = live_once(s, &image, &ended);
+    if (why) return why;
+    if (ended) return judge(s->setting, &disturbed, &s->calm, &image, &s->calm_image);
+    if (to_the_end || disturbed.wrong[0] || !faults_are_over(&disturbed)) continue;
+    struct meeting *m = worlds_meet(&s->worlds, &disturbed);
+    if (!m) return "there is no memory";
+    if (!m->seen++) continue;
+    s->known++;
+    return NULL;
+  }
+  return "it did not come to the end";
+}
+
+static void begin_plan(struct sweep *s, const struct fault *fault, int n) {
   open_world(&disturbed, s->setting);
   for (int i = 0; i < n; i++) disturbed.fault[i] = fault[i];
-  bool ended = run_plan(s->setting, &disturbed, &image);
-  const char *why = ended
-                        ? judge(s->setting, &disturbed, &s->calm, &image, &s->calm_image)
-                        : "it did not come to the end";
   s->plans++;
+}
+
+static void end_plan(struct sweep *s, const char *why) {
   if (!why) return;
   s->failed = true;
   printf("# %s:", s->setting->name);
-  for (int i = 0; i < n; i++)
-    printf(" fault %d at call %d", (int)fault[i].kind, (int)fault[i].at);
+  for (int i = 0; i < FAULTS && disturbed.fault[i].kind; i++)
+    printf(" fault %d at call %d", (int)disturbed.fault[i].kind,
+           (int)disturbed.fault[i].at);
   printf(": %s\n", why);
 }
 
@@ -147,10 +184,40 @@ static void try_seconds(struct sweep *s, const struct fault *first) {
     for (int k = 0; k < N_KINDS && !s->failed; k++) {
       if (!fault_fits((enum call)log[at], kinds[k], (s->setting->with & UNIT))) continue;
       struct fault both[2] = {*first, {at, kinds[k]}};
-      try_plan(s, both, 2);
       world_release(&disturbed);
+      begin_plan(s, both, 2);
+      end_plan(s, live_on(s, false));
     }
   }
+}
+
+/* A first fault, and all second ones behind it. When it kills at once, what it leaves is
+ * a world; where another first fault left the same, all that follows has been tried. */
+static void try_pairs(struct sweep *s, const struct fault *first) {
+  static struct image image;
+  begin_plan(s, first, 1);
+  bool ended;
+  const char *why = live_once(s, &image, &ended);
+  bool killed = !why && !ended && disturbed.calls == first->at + 1;
+  size_t at = 0;
+  if (killed) {
+    struct meeting *m = worlds_meet(&s->worlds, &disturbed);
+    if (!m) why = "there is no memory";
+    if (m && m->seconds && !disturbed.wrong[0]) {
+      s->plans += m->seconds;
+      s->known += 1 + m->seconds;
+      return;
+    }
+    if (m) at = (size_t)(m - s->worlds.meeting);
+  }
+  if (!why) {
+    why = ended ? judge(s->setting, &disturbed, &s->calm, &image, &s->calm_image)
+                : live_on(s, true);
+  }
+  end_plan(s, why);
+  uint64_t before = s->plans;
+  if (!s->failed) try_seconds(s, first);
+  if (killed && !s->failed) s->worlds.meeting[at].seconds = s->plans - before;
 }
 
 static void try_firsts(struct sweep *s) {
@@ -159,11 +226,15 @@ static void try_firsts(struct sweep *s) {
       if (!fault_fits((enum call)s->calm.log[at], kinds[k], (s->setting->with & UNIT)))
         continue;
       struct fault one = {at, kinds[k]};
-      try_plan(s, &one, 1);
-      world_release(&disturbed);
       bool pairs =
           s->pairs == ALL_PAIRS || (s->pairs == AFTER_ABORT && kinds[k] == ABORT);
-      if (pairs && !under_tsan) try_seconds(s, &one);
+      if (pairs && !under_tsan) {
+        try_pairs(s, &one);
+      } else {
+        begin_plan(s, &one, 1);
+        end_plan(s, live_on(s, false));
+      }
+      world_release(&disturbed);
     }
   }
 }
@@ -184,10 +255,14 @@ static void sweep(const struct setting *setting, enum pairs pairs) {
   CHECK(right_when_calm(&s));
   if (!harness_failed_) try_firsts(&s);
   CHECK(!s.failed);
-  printf("# %s: %llu plans over %llu calls, %llu commits, %llu checkpoints\n",
-         setting->name, (unsigned long long)s.plans, (unsigned long long)s.calm.calls,
-         (unsigned long long)s.calm.commits, (unsigned long long)s.calm.saves);
+  printf(
+      "# %s: %llu plans (%llu of them go on as others) over %llu calls, %llu commits, "
+      "%llu checkpoints\n",
+      setting->name, (unsigned long long)s.plans, (unsigned long long)s.known,
+      (unsigned long long)s.calm.calls, (unsigned long long)s.calm.commits,
+      (unsigned long long)s.calm.saves);
   world_release(&s.calm);
+  worlds_release(&s.worlds);
 }
 
 /* A script and its length. */
