@@ -64,6 +64,7 @@ enum rfl_code ends_enter(struct ends *e, enum call call, enum fault_kind *kind,
   if (e->dead) return rfl_fail(err, RFL_EIO, "The process is dead.");
   uint64_t number = w->calls++;
   if (number < MOST_CALLS) w->log[number] = (uint8_t)call;
+  if (w->watch) w->watch(w, number, false);
   if (number > 100 * MOST_CALLS) { /* it does not end: stop it */
     ends_wrong(w, "the loop does not end");
     e->dead = true;
@@ -83,6 +84,8 @@ enum rfl_code ends_enter(struct ends *e, enum call call, enum fault_kind *kind,
 
 /* Ends a call that happened. */
 enum rfl_code ends_leave(struct ends *e, enum fault_kind kind, struct rfl_err *err) {
+  struct world *w = e->world;
+  if (w->watch) w->watch(w, w->calls - 1, true);
   if (kind != DIE_AFTER) return RFL_OK;
   e->dead = true;
   return rfl_fail(err, RFL_EIO, "Died in a call.");

@@ -88,6 +88,8 @@ struct world {
   bool unit, bound_store; /* the sinks (and the store) are bound to a unit */
   struct fault fault[FAULTS];
   void (*meanwhile)(struct world *);
+  /* Runs before a call and after one that happened: what a death there would leave. */
+  void (*watch)(const struct world *, uint64_t call, bool after);
 
   uint64_t calls; /* so far, over all processes */
   uint8_t log[MOST_CALLS];

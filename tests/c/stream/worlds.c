@@ -89,24 +89,25 @@ static bool grow(struct worlds *ws) {
 }
 
 struct meeting *worlds_meet(struct worlds *ws, const struct world *w) {
-  struct rfl_buf bytes = {0};
-  write_world(w, &bytes);
-  if (bytes.failed || !grow(ws)) {
-    rfl_buf_release(&bytes);
-    return NULL;
-  }
-  uint64_t hash = hash_of(&bytes);
+  struct rfl_buf *bytes = &ws->scratch;
+  rfl_buf_clear(bytes);
+  write_world(w, bytes);
+  if (bytes->failed || !grow(ws)) return NULL;
+  uint64_t hash = hash_of(bytes);
   size_t at = hash & (ws->n_slots - 1);
   for (; ws->slot[at]; at = (at + 1) & (ws->n_slots - 1)) {
     struct meeting *m = &ws->meeting[ws->slot[at] - 1];
-    if (m->hash != hash || m->bytes.n != bytes.n) continue;
-    if (memcmp(m->bytes.p, bytes.p, bytes.n) != 0) continue;
-    rfl_buf_release(&bytes);
-    return m;
+    if (m->hash != hash || m->bytes.n != bytes->n) continue;
+    if (memcmp(m->bytes.p, bytes->p, bytes->n) == 0) return m;
   }
-  struct meeting *m = &ws->meeting[ws->n++];
-  *m = (struct meeting){.hash = hash, .bytes = bytes};
-  ws->slot[at] = (uint32_t)ws->n;
+  struct meeting *m = &ws->meeting[ws->n];
+  *m = (struct meeting){.hash = hash};
+  rfl_buf_put(&m->bytes, bytes->p, bytes->n);
+  if (m->bytes.failed) {
+    rfl_buf_release(&m->bytes);
+    return NULL;
+  }
+  ws->slot[at] = (uint32_t)++ws->n;
   return m;
 }
 
@@ -114,5 +115,6 @@ void worlds_release(struct worlds *ws) {
   for (size_t i = 0; i < ws->n; i++) rfl_buf_release(&ws->meeting[i].bytes);
   rfl_free(ws->meeting);
   rfl_free(ws->slot);
+  rfl_buf_release(&ws->scratch);
   memset(ws, 0, sizeof *ws);
 }

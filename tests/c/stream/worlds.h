@@ -23,6 +23,7 @@ struct worlds {
   size_t n, cap;
   uint32_t *slot; /* index + 1; 0: empty */
   size_t n_slots; /* a power of 2 */
+  struct rfl_buf scratch;
 };
 struct meeting *worlds_meet(struct worlds *, const struct world *);
 void worlds_release(struct worlds *);
