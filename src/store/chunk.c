@@ -4,7 +4,7 @@
 
 #include "base/mem.h"
 
-enum { MAGIC = 0x634c4652, LEAD = 24, LINE = 16, CHECKED_FROM = 8 };
+enum { MAGIC = 0x634c4652, LEAD = 32, LINE = 16, SPAN = 28, CHECKED_FROM = 8 };
 
 static size_t padded(size_t n) { return (n + 7) & ~(size_t)7; }
 
@@ -89,6 +89,24 @@ static uint64_t text_size(const struct rfl_column *c, size_t n) {
   return is_text(c->type) && n ? (uint64_t)(c->offset[n] - c->offset[0]) : 0;
 }
 
+/* Gives the bytes of the places. */
+static uint32_t put_spans(const struct rfl_frame *f, struct rfl_buf *b) {
+  size_t from = b->n;
+  rfl_cursor_write(&f->places, b);
+  uint32_t size = (uint32_t)(b->n - from);
+  pad(b);
+  for (size_t i = 0; i < f->n_spans; i++) {
+    const struct rfl_span *s = &f->span[i];
+    rfl_buf_u32(b, s->place);
+    rfl_buf_u32(b, s->row);
+    rfl_buf_u32(b, s->n_rows);
+    rfl_buf_i64(b, s->first);
+    rfl_buf_i64(b, s->next);
+  }
+  pad(b);
+  return size;
+}
+
 void rfl_chunk_write(const struct rfl_frame *f, const struct rfl_chunk_codes *codes,
                      struct rfl_buf *b) {
   size_t n = f->n_rows, columns = f->schema->n;
@@ -97,6 +115,7 @@ void rfl_chunk_write(const struct rfl_frame *f, const struct rfl_chunk_codes *co
   put_u32(b, 0);
   put_u32(b, f->n_rows);
   put_u32(b, (uint32_t)columns);
+  put_u64(b, 0);
   put_u64(b, 0);
   for (size_t c = 0; c < columns; c++) {
     const struct rfl_column *x = &f->column[c];
@@ -108,9 +127,11 @@ void rfl_chunk_write(const struct rfl_frame *f, const struct rfl_chunk_codes *co
   }
   for (size_t c = 0; c < columns && !b->failed; c++)
     put_column(&f->column[c], n, codes[c].code, b->p[LEAD + c * LINE + 1], b);
+  uint32_t spans[2] = {(uint32_t)f->n_spans, put_spans(f, b)};
   if (b->failed) return;
   uint64_t size = b->n;
   memcpy(b->p + 16, &size, sizeof size);
+  memcpy(b->p + 24, spans, sizeof spans);
   uint32_t crc = rfl_crc32c(0, b->p + CHECKED_FROM, b->n - CHECKED_FROM);
   memcpy(b->p + 4, &crc, sizeof crc);
 }
@@ -120,7 +141,7 @@ void rfl_chunk_write(const struct rfl_frame *f, const struct rfl_chunk_codes *co
 struct input {
   const uint8_t *p;
   size_t n, at;
-  uint32_t rows;
+  uint32_t rows, n_spans, n_places; /* n_places: bytes */
   bool bad;
 };
 
@@ -233,6 +254,8 @@ static bool read_lead(struct input *in, size_t columns) {
   memcpy(&in->rows, in->p + 8, 4);
   memcpy(&n, in->p + 12, 4);
   memcpy(&size, in->p + 16, 8);
+  memcpy(&in->n_spans, in->p + 24, 4);
+  memcpy(&in->n_places, in->p + 28, 4);
   if (magic != MAGIC || size != in->n || n != columns || in->rows >= INT32_MAX)
     return false;
   if (crc != rfl_crc32c(0, in->p + CHECKED_FROM, in->n - CHECKED_FROM)) return false;
@@ -249,14 +272,49 @@ static void drop(struct rfl_column *column, size_t n) {
   rfl_free(column);
 }
 
+static enum rfl_code damaged(const struct input *in, struct rfl_err *err) {
+  return rfl_fail(err, RFL_EDATA, "a chunk of %zu bytes is damaged", in->n);
+}
+
 static enum rfl_code read_columns(const struct rfl_chunk_shape *shape, struct input *in,
                                   struct rfl_column *column, struct rfl_err *err) {
   bool fits = read_lead(in, shape->schema->n);
   for (size_t c = 0; fits && c < shape->schema->n; c++)
     RFL_TRY(read_column(in, in->p + LEAD + c * LINE, shape->schema->field[c].type,
                         shape->levels[c], &column[c], &fits, err));
-  if (fits && in->at == in->n) return RFL_OK;
-  return rfl_fail(err, RFL_EDATA, "a chunk of %zu bytes is damaged", in->n);
+  return fits ? RFL_OK : damaged(in, err);
+}
+
+static bool read_span(struct rfl_reader *r, const struct rfl_frame *f, uint32_t row,
+                      struct rfl_span *s) {
+  s->place = rfl_read_u32(r);
+  s->row = rfl_read_u32(r);
+  s->n_rows = rfl_read_u32(r);
+  s->first = rfl_read_i64(r);
+  s->next = rfl_read_i64(r);
+  return !r->bad && s->place < f->places.n && s->row == row && s->first <= s->next &&
+         s->n_rows <= f->n_rows - row;
+}
+
+static enum rfl_code read_spans(struct input *in, struct rfl_frame *f,
+                                struct rfl_err *err) {
+  const uint8_t *places = take(in, in->n_places);
+  const uint8_t *spans = take(in, (uint64_t)in->n_spans * SPAN);
+  if (in->bad || in->at != in->n) return damaged(in, err);
+  struct rfl_reader r = {.at = places, .end = places + in->n_places};
+  RFL_TRY(rfl_cursor_read(&r, &f->places, err));
+  RFL_TRY(rfl_read_done(&r, "a list of places", err));
+  if (!in->n_spans) return RFL_OK;
+  f->span = rfl_grow(NULL, in->n_spans, sizeof *f->span);
+  if (!f->span) return rfl_no_memory(err);
+  r = (struct rfl_reader){.at = spans, .end = spans + (size_t)in->n_spans * SPAN};
+  uint32_t row = 0;
+  for (uint32_t i = 0; i < in->n_spans; i++) {
+    if (!read_span(&r, f, row, &f->span[i])) return damaged(in, err);
+    row += f->span[i].n_rows;
+    f->n_spans++;
+  }
+  return row == f->n_rows ? RFL_OK : damaged(in, err);
 }
 
 /* The frame that owns the bytes: one raw value. */
@@ -290,6 +348,10 @@ enum rfl_code rfl_chunk_read(const struct rfl_chunk_shape *shape, uint8_t *takes
   for (size_t c = 0; c < columns; c++)
     if (shape->dict[c]) f->column[c].dict = rfl_dict_keep(shape->dict[c]);
   rfl_free(column);
-  *gives = f;
-  return RFL_OK;
+  code = read_spans(&in, f, err);
+  if (code)
+    rfl_frame_release(f);
+  else
+    *gives = f;
+  return code;
 }

@@ -8,10 +8,11 @@
  * (magic, checksum of all that follows, rows, columns, size), a line a column, then the
  * columns' buffers, each at a multiple of 8 bytes:
  *
- *     u32 'RFLc' u32 crc u32 rows u32 columns u64 size
+ *     u32 'RFLc' u32 crc u32 rows u32 columns u64 size u32 spans u32 bytes of places
  *     a column: u8 type, u8 width, u8 gaps, u8 0, i32 levels, u64 bytes of text
  *     its buffers: validity bits if gaps; rows * width of values, or rows + 1 offsets
  *     and the text
+ *     the places (a cursor), the spans: u32 place row rows, i64 first next
  *
  * Whole numbers and codes have the smallest width of 1, 2 and 4 bytes that holds them. */
 #ifndef RFL_STORE_CHUNK_H

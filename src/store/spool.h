@@ -6,7 +6,7 @@
  *     RFL_TRY(spool->seal(spool, &n, err));
  *     RFL_TRY(spool->get(spool, k, &frame, err));  // [any]; gives
  *
- * What comes back has the rows and columns that were put, not their positions. The file
+ * What comes back has the rows, columns and spans that were put, not the tally. The file
  * is for its owner only and is unlinked as it is made: whatever ends the process, nothing
  * is left. A chunk that fails to be written (RFL_EIO: the folder, the reason and the
  * bytes) leaves the spool as it was. A frame that was given may outlive the spool. */

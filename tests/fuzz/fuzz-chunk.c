@@ -47,7 +47,12 @@ static void read_one(const struct rfl_chunk_shape *shape, const uint8_t *bytes,
     demand(code == RFL_EDATA && !f && err.message[0]);
     return;
   }
-  uint64_t sum = 0;
+  uint64_t sum = 0, rows = 0;
+  for (size_t i = 0; i < f->n_spans; i++) {
+    demand(f->span[i].place < f->places.n && f->span[i].row == rows);
+    rows += f->span[i].n_rows;
+  }
+  demand(f->n_spans == 0 || rows == f->n_rows);
   for (size_t c = 0; c < f->schema->n; c++)
     for (uint32_t i = 0; i < f->n_rows; i++)
       if (rfl_column_has(&f->column[c], i)) sum += touch(&f->column[c], i);
@@ -76,7 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n) {
   int32_t levels[FIELDS] = {0};
   struct rfl_chunk_shape shape = make_shape(dict, levels);
   read_one(&shape, bytes, n);
-  if (n >= 24) {
+  if (n >= 32) {
     uint8_t *copy = malloc(n);
     demand(copy != NULL);
     memcpy(copy, bytes, n);

@@ -64,6 +64,7 @@ static enum rfl_code make_frame(struct rfl_builder *b, int k, struct rfl_frame *
       if (!gap) RFL_TRY(set(b, c, x >> 8, spread[k % 3]));
     }
     rfl_builder_commit(b);
+    RFL_TRY(rfl_builder_place(b, i % 3, (int64_t)k * 1000 + i, 1, &err));
   }
   return rfl_builder_finish(b, gives, &err);
 }
@@ -88,8 +89,20 @@ static bool same_value(const struct rfl_column *a, const struct rfl_column *b,
   return wide ? a->i64[i] == b->i64[i] : a->i32[i] == b->i32[i];
 }
 
+static bool same_spans(const struct rfl_frame *a, const struct rfl_frame *b) {
+  if (a->n_spans != b->n_spans || !rfl_cursor_equal(&a->places, &b->places)) return false;
+  for (size_t i = 0; i < a->n_spans; i++) {
+    const struct rfl_span *x = &a->span[i], *y = &b->span[i];
+    if (x->place != y->place || x->row != y->row || x->n_rows != y->n_rows ||
+        x->first != y->first || x->next != y->next)
+      return false;
+  }
+  return true;
+}
+
 static bool same_frame(const struct rfl_frame *a, const struct rfl_frame *b) {
   if (a->n_rows != b->n_rows || a->schema->n != b->schema->n) return false;
+  if (!same_spans(a, b)) return false;
   for (size_t c = 0; c < a->schema->n; c++)
     for (uint32_t i = 0; i < a->n_rows; i++)
       if (!same_value(&a->column[c], &b->column[c], i)) return false;
@@ -106,6 +119,9 @@ static struct made make(void) {
   struct made m = {.schema = all_types(), .folder = fixture_folder()};
   struct rfl_builder *b[2] = {NULL, NULL};
   for (int i = 0; i < 2; i++) CHECK_OK(rfl_builder_new(m.schema, &b[i], &err), &err);
+  for (uint32_t i = 0; i < 6; i++)
+    CHECK_OK(rfl_builder_name_place(b[i / 3], i % 3, "clicks", (int32_t)i % 3, &err),
+             &err);
   for (int k = 0; k < CHUNKS; k++)
     CHECK_OK(make_frame(b[k >= CHUNKS / 2], k, &m.frame[k]), &err);
   for (int i = 0; i < 2; i++) rfl_builder_release(b[i]);
