@@ -86,15 +86,8 @@ struct r_fields { /* a schema as R describes it, in scratch memory */
 };
 struct r_fields r_fields_read(SEXP fields); /* may raise */
 
-/* r_frame.c: frames in memory behind a handle, in canonical order. */
-struct r_frames {
-  size_t n, cap;
-  struct rfl_frame **frame;
-  struct rfl_schema *schema; /* kept, or NULL: of the frames when there are none */
-  struct rfl_cursor upto;    /* the positions that the frames reach */
-  struct rfl_rows *rows;     /* all rows in canonical order; NULL: not asked yet */
-  size_t n_rows;
-};
+/* r_hold.c: rows behind a handle, as frames in canonical order, in memory or on disk. */
+struct r_frames;
 SEXP r_frames_new(SEXP prot, struct r_frames **gives); /* a handle; may raise */
 struct r_frames *r_frames_get(SEXP handle);            /* borrowed; may raise */
 enum rfl_code r_frames_add(struct r_frames *, struct rfl_frame *takes,
@@ -103,8 +96,17 @@ enum rfl_code r_frames_add(struct r_frames *, struct rfl_frame *takes,
 enum rfl_code r_frames_pass(struct r_frames *, const struct rfl_frame *,
                             struct rfl_err *) RFL_CHECKED;
 /* Cuts and copies the frames where needed so that they follow each other in canonical
- * order. `rows`: how many rows each has (the last may have fewer); 0: as it comes. */
+ * order. `rows`: how many rows each has (the last may have fewer; 0: as it comes); left
+ * to the handle where it has a budget. */
 enum rfl_code r_frames_sort(struct r_frames *, size_t rows, struct rfl_err *) RFL_CHECKED;
+size_t r_frames_count(const struct r_frames *);
+double r_frames_rows(const struct r_frames *);
+/* Frame k, kept: the caller releases it. [any] once sorted */
+enum rfl_code r_frames_take(const struct r_frames *, size_t k, struct rfl_frame **gives,
+                            struct rfl_err *) RFL_CHECKED;
+struct rfl_fit_input; /* valid as long as the handle is not added to */
+enum rfl_code r_frames_input(struct r_frames *, struct rfl_fit_input *gives,
+                             struct rfl_err *) RFL_CHECKED;
 
 /* r_kafka.c */
 struct rfl_kafka *r_kafka_get(SEXP handle); /* borrowed; may raise */

@@ -1,4 +1,4 @@
-/* Frames in memory behind a handle, and what R sees of them: a data frame.
+/* What R sees of rows behind a handle: a data frame.
  *
  * Rows come out in canonical order (by place, then position) whatever order they arrived
  * in: the slices of rfl_order() are walked, nothing is moved. Factors cost one pass over
@@ -8,142 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "frame/order.h"
-#include "glue.h"
-
-/* Rows that are copied into one frame at most: bounds the text of a column far below
- * what 32-bit offsets reach. */
-enum { GATHER_ROWS = 1000000 };
-
-/* ---- the handle ---- */
-
-static void drop_frames(struct r_frames *f) {
-  for (size_t i = 0; i < f->n; i++) rfl_frame_release(f->frame[i]);
-  rfl_free(f->frame);
-  rfl_free(f->rows);
-  f->frame = NULL;
-  f->rows = NULL;
-  f->n = f->cap = f->n_rows = 0;
-}
-
-static void release(void *object) {
-  struct r_frames *f = object;
-  drop_frames(f);
-  rfl_cursor_release(&f->upto);
-  rfl_schema_release(f->schema);
-  rfl_free(f);
-}
-
-static const struct r_type frames_type = {"rows in memory", release, R_MEMORY};
-
-SEXP r_frames_new(SEXP prot, struct r_frames **gives) {
-  SEXP handle = PROTECT(r_handle_new(&frames_type, prot));
-  struct r_frames *f = rfl_alloc(1, sizeof *f);
-  if (!f) r_fail(RFL_ENOMEM, "There is no memory for the rows.");
-  r_handle_fill(handle, f);
-  *gives = f;
-  UNPROTECT(1);
-  return handle;
-}
-
-struct r_frames *r_frames_get(SEXP handle) {
-  return r_handle_get(handle, &frames_type);
-}
-
-enum rfl_code r_frames_pass(struct r_frames *f, const struct rfl_frame *frame,
-                            struct rfl_err *err) {
-  for (size_t i = 0; i < frame->places.n; i++) {
-    const struct rfl_place *p = &frame->places.place[i];
-    const struct rfl_place *old = rfl_cursor_find(&f->upto, p->stream, p->shard);
-    if (old && old->next >= p->next) continue;
-    RFL_TRY(rfl_cursor_set(&f->upto, p->stream, p->shard, p->next, err));
-  }
-  return RFL_OK;
-}
-
-enum rfl_code r_frames_add(struct r_frames *f, struct rfl_frame *takes,
-                           struct rfl_err *err) {
-  RFL_TRY(r_frames_pass(f, takes, err));
-  if (f->n == f->cap) {
-    size_t cap = f->cap ? 2 * f->cap : 16;
-    struct rfl_frame **more = rfl_grow(f->frame, cap, sizeof(struct rfl_frame *));
-    if (!more) return rfl_no_memory(err);
-    f->frame = more;
-    f->cap = cap;
-  }
-  if (!f->schema) f->schema = rfl_schema_keep(takes->schema);
-  f->frame[f->n++] = takes;
-  rfl_free(f->rows);
-  f->rows = NULL;
-  f->n_rows = 0;
-  return RFL_OK;
-}
-
-static enum rfl_code order(struct r_frames *f, struct rfl_err *err) {
-  if (f->rows || !f->n) return RFL_OK;
-  return rfl_order(f->frame, f->n, &f->rows, &f->n_rows, err);
-}
-
-/* Whether slice i is all of frame i, for all of them. */
-static bool in_order(const struct r_frames *f) {
-  size_t k = 0;
-  for (size_t i = 0; i < f->n_rows; i++) {
-    const struct rfl_rows *r = &f->rows[i];
-    while (k < f->n && f->frame[k] != r->frame) {
-      if (f->frame[k++]->n_rows) return false;
-    }
-    if (k == f->n || r->row != 0 || r->n != r->frame->n_rows) return false;
-    k++;
-  }
-  return true;
-}
-
-/* Copies the first slices of [rows, rows + n), up to `limit` rows, into one frame of
- * `to`. Gives how many slices were used up; the next one is cut where the rows ended. */
-static enum rfl_code gather(struct rfl_rows *rows, size_t n, size_t limit,
-                            struct r_frames *to, size_t *used, struct rfl_err *err) {
-  size_t taken = 0, k = 0;
-  while (k < n && taken + rows[k].n <= limit) taken += rows[k++].n;
-  struct rfl_rows cut = {0};
-  if (k < n && taken < limit) {
-    cut = rows[k];
-    rows[k].n = (uint32_t)(limit - taken);
-  }
-  struct rfl_frame *whole;
-  RFL_TRY(rfl_frame_gather(rows, cut.n ? k + 1 : k, &whole, err));
-  if (cut.n) {
-    rows[k].row = cut.row + rows[k].n;
-    rows[k].n = cut.n - rows[k].n;
-  }
-  *used = k;
-  enum rfl_code code = r_frames_add(to, whole, err);
-  if (code) rfl_frame_release(whole);
-  return code;
-}
-
-enum rfl_code r_frames_sort(struct r_frames *f, size_t rows, struct rfl_err *err) {
-  RFL_TRY(order(f, err));
-  if (!rows && in_order(f)) return RFL_OK;
-  size_t limit = rows && rows < GATHER_ROWS ? rows : GATHER_ROWS;
-  struct r_frames sorted = {0};
-  enum rfl_code code = RFL_OK;
-  for (size_t i = 0, used; !code && i < f->n_rows; i += used) {
-    code = gather(f->rows + i, f->n_rows - i, limit, &sorted, &used, err);
-  }
-  rfl_schema_release(sorted.schema);
-  rfl_cursor_release(&sorted.upto);
-  drop_frames(code ? &sorted : f);
-  if (code) { /* slices may have been cut: order them anew when asked */
-    rfl_free(f->rows);
-    f->rows = NULL;
-    f->n_rows = 0;
-    return code;
-  }
-  f->frame = sorted.frame;
-  f->n = sorted.n;
-  f->cap = sorted.cap;
-  return RFL_OK;
-}
+#include "r_hold.h"
 
 /* ---- columns ---- */
 
@@ -406,10 +271,31 @@ static SEXP column_to_r(const struct r_frames *f, size_t column, size_t n_rows) 
   return x;
 }
 
+/* The rows, all in memory and in canonical order: in `f` itself, or in another handle. */
+static SEXP in_memory(SEXP handle, struct r_frames **gives) {
+  struct r_frames *f = *gives = r_frames_get(handle);
+  struct rfl_err err = {0};
+  enum rfl_code code = RFL_OK;
+  if (r_frames_on_disk(f)) {
+    handle = r_frames_new(handle, gives);
+    PROTECT(handle);
+    (*gives)->ordered = true;
+    for (size_t k = 0; !code && k < f->n; k++) {
+      struct rfl_frame *frame = NULL;
+      code = r_frames_take(f, k, &frame, &err);
+      if (!code) code = r_frames_piece(*gives, frame, &err);
+      if (code) rfl_frame_release(frame);
+    }
+    UNPROTECT(1);
+  }
+  if (!code) code = r_frames_order(*gives, &err);
+  r_finish(code, &err);
+  return handle;
+}
+
 SEXP ffi_frames_df(SEXP handle) {
-  struct r_frames *f = r_frames_get(handle);
-  struct rfl_err err;
-  r_finish(order(f, &err), &err);
+  struct r_frames *f;
+  PROTECT(handle = in_memory(handle, &f));
   size_t n_rows = 0, n = f->schema ? f->schema->n : 0;
   for (size_t i = 0; i < f->n_rows; i++) n_rows += f->rows[i].n;
   SEXP df = PROTECT(Rf_allocVector(VECSXP, (R_xlen_t)n));
@@ -426,15 +312,8 @@ SEXP ffi_frames_df(SEXP handle) {
   int rows[2] = {NA_INTEGER, -(int)n_rows};
   Rf_setAttrib(df, R_RowNamesSymbol, PROTECT(r_integers(rows, 2)));
   Rf_setAttrib(df, R_ClassSymbol, PROTECT(Rf_mkString("data.frame")));
-  UNPROTECT(4);
+  UNPROTECT(5);
   return df;
-}
-
-SEXP ffi_frames_rows(SEXP handle) {
-  struct r_frames *f = r_frames_get(handle);
-  double n = 0;
-  for (size_t i = 0; i < f->n; i++) n += f->frame[i]->n_rows;
-  return Rf_ScalarReal(n);
 }
 
 /* The first position of every partition that the frames do not reach. */

@@ -97,8 +97,12 @@ SEXP ffi_live_learn(SEXP handle, SEXP frames, SEXP flush) {
                                          RFL_UNSEEN_REFERENCE, &b->ws, &err);
   if (!code) code = rfl_live_claim(live, writer, &err);
   r_finish(code, &err);
-  for (size_t k = 0; !code && k < in->n; k++)
-    code = learn_frame(live, in->frame[k], b->ws, &err);
+  for (size_t k = 0; !code && k < r_frames_count(in); k++) {
+    struct rfl_frame *frame = NULL;
+    code = r_frames_take(in, k, &frame, &err);
+    if (!code) code = learn_frame(live, frame, b->ws, &err);
+    rfl_frame_release(frame);
+  }
   if (!code && rest) code = rfl_live_flush(live, writer, &err);
   rfl_live_unclaim(live, writer);
   r_finish(code, &err);

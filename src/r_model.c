@@ -29,6 +29,7 @@ static void release_bench(void *p) {
   rfl_gather_release(b->pending);
   if (b->state) b->learner->release(b->state);
   rfl_recipe_release(b->recipe);
+  rfl_levels_search_release(b->search);
   rfl_levels_free(b->levels, b->n_levels);
   rfl_buf_release(&b->bytes);
   rfl_free(b);
@@ -82,24 +83,6 @@ SEXP r_counts(const struct rfl_count *c) {
 
 /* ---- frames ---- */
 
-SEXP ffi_frames_join(SEXP handles) {
-  struct r_frames *to = NULL;
-  SEXP joined = PROTECT(r_frames_new(handles, &to));
-  struct rfl_err err = {0};
-  enum rfl_code code = RFL_OK;
-  for (R_xlen_t i = 0; i < Rf_xlength(handles); i++) {
-    const struct r_frames *from = r_frames_get(VECTOR_ELT(handles, i));
-    for (size_t k = 0; !code && k < from->n; k++) {
-      struct rfl_frame *frame = rfl_frame_keep(from->frame[k]);
-      code = r_frames_add(to, frame, &err);
-      if (code) rfl_frame_release(frame);
-    }
-  }
-  r_finish(code, &err);
-  UNPROTECT(1);
-  return joined;
-}
-
 static SEXP level_texts(const struct rfl_levels *levels) {
   if (levels->over) return R_NilValue;
   SEXP texts = PROTECT(Rf_allocVector(STRSXP, levels->n));
@@ -109,6 +92,21 @@ static SEXP level_texts(const struct rfl_levels *levels) {
   }
   UNPROTECT(1);
   return texts;
+}
+
+static enum rfl_code find_levels(const struct r_frames *in,
+                                 const struct rfl_levels_spec *spec, struct r_bench *b,
+                                 struct rfl_err *err) {
+  RFL_TRY(rfl_levels_search_new(spec, &b->search, err));
+  enum rfl_code code = RFL_OK;
+  for (size_t k = 0; !code && k < r_frames_count(in); k++) {
+    struct rfl_frame *frame;
+    RFL_TRY(r_frames_take(in, k, &frame, err));
+    code = rfl_levels_search_take(b->search, frame, err);
+    rfl_frame_release(frame);
+    if (!code && !r_go_on(NULL)) code = RFL_EHOST;
+  }
+  return code ? code : rfl_levels_search_close(b->search, &b->levels, err);
 }
 
 /* A list: the levels of each category, or NULL for a string with more than `limit`. */
@@ -123,7 +121,7 @@ SEXP ffi_frames_levels(SEXP frames, SEXP used, SEXP category, SEXP limit) {
   SEXP bench = PROTECT(r_bench_new(NULL, &b));
   struct rfl_err err = {0};
   b->n_levels = spec.n;
-  r_finish(rfl_levels_find(in->frame, in->n, &spec, &b->levels, &err), &err);
+  r_finish(find_levels(in, &spec, b, &err), &err);
   SEXP list = PROTECT(Rf_allocVector(VECSXP, (R_xlen_t)spec.n));
   for (size_t k = 0; k < spec.n; k++)
     SET_VECTOR_ELT(list, (R_xlen_t)k, level_texts(&b->levels[k]));
@@ -150,7 +148,7 @@ static enum rfl_code check_report(const struct rfl_fit_report *report, bool fail
 
 SEXP ffi_model_fit(SEXP learner, SEXP frames, SEXP recipe, SEXP options) {
   const struct r_family *family = r_family_get(learner);
-  const struct r_frames *in = r_frames_get(frames);
+  struct r_frames *in = r_frames_get(frames);
   const struct rfl_options *o = family->options(options);
   bool fail = r_flag(r_get(options, "fail"));
   int threads = (int)r_number(r_get(options, "threads"));
@@ -159,7 +157,8 @@ SEXP ffi_model_fit(SEXP learner, SEXP frames, SEXP recipe, SEXP options) {
   struct rfl_err err = {0};
   enum rfl_code code = r_recipe_make(recipe, &b->recipe, &err);
   if (!code && threads > 1) code = rfl_pool_new(threads, &b->pool, &err);
-  struct rfl_fit_input input = {.frame = in->frame, .n_frames = in->n};
+  struct rfl_fit_input input;
+  if (!code) code = r_frames_input(in, &input, &err);
   struct rfl_fit_job job = {.pool = b->pool, .go_on = fit_goes_on, .warm = family->warm};
   struct rfl_fit_report report = {0};
   if (!code)
@@ -189,12 +188,6 @@ SEXP ffi_model_result(SEXP learner, SEXP state) {
 }
 
 /* ---- score ---- */
-
-static double count_rows(const struct r_frames *in) {
-  double n = 0;
-  for (size_t k = 0; k < in->n; k++) n += in->frame[k]->n_rows;
-  return n;
-}
 
 struct scoring { /* scores of several columns, as one vector, column by column */
   double *out, *chunk;
@@ -233,15 +226,19 @@ SEXP ffi_model_score(SEXP learner, SEXP state, SEXP recipe, SEXP frames, SEXP wh
     code = rfl_workspace_new(b->recipe, RFL_FOR_SCORING,
                              (enum rfl_unseen)r_number(unseen), &b->ws, &err);
   r_finish(code, &err);
-  struct scoring s = {.n = (size_t)count_rows(in), .what = (int)r_number(what)};
+  struct scoring s = {.n = (size_t)r_frames_rows(in), .what = (int)r_number(what)};
   s.width = b->learner->width(b->state, s.what);
   const char *names[] = {"scores", "counts", ""};
   SEXP out = PROTECT(Rf_mkNamed(VECSXP, names));
   SET_VECTOR_ELT(out, 0, Rf_allocVector(REALSXP, (R_xlen_t)(s.n * s.width)));
   s.out = REAL(VECTOR_ELT(out, 0));
   s.chunk = r_scratch((size_t)s.width * (s.n < CHUNK ? s.n : CHUNK), sizeof *s.chunk);
-  for (size_t k = 0; !code && k < in->n; k++)
-    code = score_frame(b, in->frame[k], &s, &err);
+  for (size_t k = 0; !code && k < r_frames_count(in); k++) {
+    struct rfl_frame *frame = NULL;
+    code = r_frames_take(in, k, &frame, &err);
+    if (!code) code = score_frame(b, frame, &s, &err);
+    rfl_frame_release(frame);
+  }
   r_finish(code, &err);
   SET_VECTOR_ELT(out, 1, r_counts(rfl_workspace_count(b->ws)));
   r_handle_close(bench);
@@ -282,8 +279,14 @@ static enum rfl_code expand_frame(const struct r_bench *b, struct rfl_frame *fra
 static enum rfl_code expand_all(const struct r_bench *b, const struct r_frames *in,
                                 struct matrix *m, struct rfl_err *err) {
   m->done = m->before = 0;
-  for (size_t k = 0; k < in->n; k++) RFL_TRY(expand_frame(b, in->frame[k], m, err));
-  return RFL_OK;
+  enum rfl_code code = RFL_OK;
+  for (size_t k = 0; !code && k < r_frames_count(in); k++) {
+    struct rfl_frame *frame = NULL;
+    code = r_frames_take(in, k, &frame, err);
+    if (!code) code = expand_frame(b, frame, m, err);
+    rfl_frame_release(frame);
+  }
+  return code;
 }
 
 /* list(x =, row = row numbers of the complete rows, n = rows in all, counts =). */
@@ -305,7 +308,7 @@ SEXP ffi_recipe_matrix(SEXP recipe, SEXP frames, SEXP unseen) {
   m.p = (size_t)rfl_recipe_layout(b->recipe)->n_x;
   SET_VECTOR_ELT(out, 0, Rf_allocMatrix(REALSXP, (int)m.n, (int)m.p));
   SET_VECTOR_ELT(out, 1, Rf_allocVector(INTSXP, (R_xlen_t)m.n));
-  SET_VECTOR_ELT(out, 2, Rf_ScalarReal(count_rows(in)));
+  SET_VECTOR_ELT(out, 2, Rf_ScalarReal(r_frames_rows(in)));
   SET_VECTOR_ELT(out, 3, r_counts(&counts));
   m.x = REAL(VECTOR_ELT(out, 0));
   m.row = INTEGER(VECTOR_ELT(out, 1));
@@ -354,8 +357,13 @@ SEXP ffi_model_learn(SEXP learner, SEXP state, SEXP recipe, SEXP frames, SEXP op
   if (!code) code = rfl_workspace_new(b->recipe, RFL_FOR_LEARNING, unseen, &b->ws, &err);
   if (!code && family->learner->merge)
     code = rfl_gather_new(rfl_recipe_layout(b->recipe), cell, 0, &b->pending, &err);
-  for (size_t k = 0; !code && k < in->n; k++)
-    code = learn_frame(b, in->frame[k], k + 1 == in->n, &l, &err);
+  size_t n = r_frames_count(in);
+  for (size_t k = 0; !code && k < n; k++) {
+    struct rfl_frame *frame = NULL;
+    code = r_frames_take(in, k, &frame, &err);
+    if (!code) code = learn_frame(b, frame, k + 1 == n, &l, &err);
+    rfl_frame_release(frame);
+  }
   r_finish(code, &err);
   const char *names[] = {"state", "counts", ""};
   SEXP out = PROTECT(Rf_mkNamed(VECSXP, names));

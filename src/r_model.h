@@ -35,6 +35,7 @@ struct r_bench {                     /* all of it is released with the handle */
   struct rfl_gather *pending;
   struct rfl_pool *pool;
   struct rfl_buf bytes;
+  struct rfl_levels_search *search;
   struct rfl_levels *levels;
   size_t n_levels;
 };

@@ -6,8 +6,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "decode/json.h"
-#include "glue.h"
 #include "kafka/topic_source.h"
+#include "r_hold.h"
 #include "r_rows.h"
 
 /* ---- sources ---- */
@@ -102,11 +102,6 @@ static void release_reader(void *object) {
 }
 static const struct r_type reader_type = {"a read of a stream", release_reader, R_ENDS};
 
-SEXP ffi_frames_new(void) {
-  struct r_frames *f;
-  return r_frames_new(R_NilValue, &f);
-}
-
 /* A reader of the source that `spec` describes, which puts its frames into `frames`. The
  * range is fixed here. */
 SEXP ffi_reader_new(SEXP spec, SEXP frames) {
@@ -182,10 +177,4 @@ SEXP ffi_reader_tally(SEXP reader) {
 SEXP ffi_reader_close(SEXP reader) {
   r_handle_close(reader);
   return R_NilValue;
-}
-
-SEXP ffi_frames_sort(SEXP frames, SEXP rows) {
-  struct rfl_err err;
-  r_finish(r_frames_sort(r_frames_get(frames), (size_t)r_number(rows), &err), &err);
-  return frames;
 }

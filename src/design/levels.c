@@ -9,7 +9,8 @@
 /* One pass over frames. A factor column is marked by code and touched once a level; a
  * string is hashed once a row. */
 struct rfl_levels_search {
-  const struct rfl_levels_spec *spec;
+  const struct rfl_levels_spec *spec; /* `own` */
+  struct rfl_levels_spec own;
   struct rfl_levels *found; /* spec->n of them */
   uint8_t *complete;        /* of the frame in hand */
   size_t cap;
@@ -130,7 +131,8 @@ enum rfl_code rfl_levels_search_new(const struct rfl_levels_spec *spec,
                                     struct rfl_err *err) {
   struct rfl_levels_search *s = rfl_alloc(1, sizeof *s);
   if (!s) return rfl_no_memory(err);
-  s->spec = spec;
+  s->own = *spec;
+  s->spec = &s->own;
   s->found = rfl_alloc(spec->n, sizeof *s->found);
   enum rfl_code code = s->found ? RFL_OK : rfl_no_memory(err);
   for (size_t k = 0; !code && k < spec->n; k++)

@@ -38,7 +38,7 @@ struct rfl_levels {
 struct rfl_levels_search;
 enum rfl_code rfl_levels_search_new(const struct rfl_levels_spec *,
                                     struct rfl_levels_search **gives,
-                                    struct rfl_err *) RFL_CHECKED; /* keeps the spec */
+                                    struct rfl_err *) RFL_CHECKED; /* borrows its texts */
 enum rfl_code rfl_levels_search_take(struct rfl_levels_search *, const struct rfl_frame *,
                                      struct rfl_err *) RFL_CHECKED;
 enum rfl_code rfl_levels_search_close(struct rfl_levels_search *,
