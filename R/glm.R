@@ -26,7 +26,8 @@
 #'   standard errors and degrees of freedom.
 #' @param half_life For updates: the number of rows after which a row counts half; `Inf`: rows are
 #'   never forgotten.
-#' @param control A list: `threads` (2), `block` (rows of a learning block in updates, 1000),
+#' @param control A list: `threads` (2), `memory` (MB that the rows of a stream may take, 256; beyond
+#'   that they go to disk), `spool` (the folder for that, `tempdir()`), `block` (rows of a learning block in updates, 1000),
 #'   `epsilon` (stop when Newton's decrement is below it, 1e-14), `maxit` (passes at most, 100).
 #' @returns A model of class `riffle_glm` and `riffle_model`.
 #'
@@ -113,7 +114,9 @@ fit_glm <- function(job, cut = NULL) {
 
 # ---- arguments -----------------------------------------------------------------------
 
-default_control <- list(threads = 2L, block = 1000L, epsilon = 1e-14, maxit = 100L)
+default_control <- list(
+  threads = 2L, memory = 256, spool = NULL, block = 1000L, epsilon = 1e-14, maxit = 100L
+)
 
 check_control <- function(control) {
   if (!is.list(control)) abort_argument("`control` must be a list, not {describe(control)}.")
@@ -125,10 +128,11 @@ check_control <- function(control) {
     ))
   }
   out <- utils::modifyList(default_control, control)
-  for (name in names(out)) {
+  if (!is.null(out$spool)) check_string(out$spool, "control$spool")
+  for (name in setdiff(names(out), "spool")) {
     x <- out[[name]]
     check_positive(x, paste0("control$", name))
-    if (name != "epsilon") {
+    if (!name %in% c("epsilon", "memory")) {
       check_count(x, paste0("control$", name))
       out[[name]] <- as.integer(min(x, 1e9))
     }

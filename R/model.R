@@ -236,6 +236,7 @@ find_levels <- function(plan, rows) {
 #   half_life rows after which a row counts half in updates; NULL: never
 # `cut`: rows of a frame; NULL for one frame. Only tests cut.
 fit_rows <- function(job, cut = NULL, class) {
+  job$data <- with_budget(job$data, job$control)
   rows <- learning_rows(job$plan, job$data, job$extras, job$subset, cut)
   if (!is.null(job$check)) job$check(rows)
   recipe <- do.call(compile_recipe, c(
@@ -322,6 +323,7 @@ new_rows <- function(object, newdata, what, cut = NULL) {
   check_data(newdata, "newdata")
   needed <- recipe_columns(object, what)
   if (is_stream(newdata)) {
+    newdata <- with_budget(newdata, object$control)
     return(stream_frames(newdata, if (length(needed)) needed else names(newdata)[[1L]]))
   }
   env <- environment(object$terms)

@@ -230,8 +230,7 @@ frame_source_columns <- function(data, fields) {
 
 # Reads the range of a stream into frames in memory and gives their handle. `keep`: what an
 # interrupt leaves is the result.
-read_frames <- function(stream, spec, keep = FALSE) {
-  frames <- .Call(c_frames_new)
+read_frames <- function(stream, spec, keep = FALSE, frames = .Call(c_frames_new, NULL, NULL)) {
   reader <- .Call(c_reader_new, spec, frames)
   on.exit(.Call(c_reader_close, reader))
   if (keep) {
@@ -277,14 +276,30 @@ say_tally <- function(stream, tally) {
   }
 }
 
-# The fields `columns` of a stream's range, as frames in memory in canonical order: what fits and
-# predictions read. `frame_rows`: rows of each frame, 0 as they come; for tests that the cut
-# changes nothing.
+# What the rows of a stream may take in memory while it is read for a fit, in MB, and the folder
+# where they go beyond that.
+with_budget <- function(data, control) {
+  if (!is_stream(data)) {
+    return(data)
+  }
+  folder <- if (is.null(control$spool)) tempdir() else control$spool
+  memory <- if (is.null(control$memory)) default_control$memory else control$memory
+  data$budget <- list(memory = as.double(memory), folder = normalizePath(folder, mustWork = FALSE))
+  data
+}
+
+# The fields `columns` of a stream's range, as frames in canonical order, in memory or on disk: what
+# fits and predictions read. A quarter of the budget is for records on their way. `frame_rows`: rows
+# of each frame, 0 as they come; for tests that the cut changes nothing.
 stream_frames <- function(stream, columns = NULL, frame_rows = 0) {
   refuse_steps(stream)
-  spec <- source_spec(stream, columns)
+  budget <- with_budget(stream, NULL)$budget
+  if (!is.null(stream$budget)) budget <- stream$budget
+  spec <- source_spec(stream, columns, memory = budget$memory / 4)
   spec$frame_rows <- frame_rows
-  .Call(c_frames_sort, read_frames(stream, spec), frame_rows)
+  bytes <- if (frame_rows == 0) budget$memory * 1e6
+  frames <- .Call(c_frames_new, bytes, budget$folder)
+  .Call(c_frames_sort, read_frames(stream, spec, frames = frames), frame_rows)
 }
 
 refuse_steps <- function(x) {
