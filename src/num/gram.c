@@ -301,6 +301,39 @@ void rfl_gram_add(const struct rfl_gram *g, const struct rfl_block *b, size_t fr
   }
 }
 
+/* Four running sums, so that the additions need not wait for each other. */
+static double dot(const double *x, const double *v, size_t n) {
+  double sum[4] = {0};
+  size_t i = 0;
+  for (; i + 4 <= n; i += 4)
+    for (size_t k = 0; k < 4; k++) sum[k] += x[i + k] * v[i + k];
+  for (; i < n; i++) sum[0] += x[i] * v[i];
+  return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+static void cross_plain(const double *x, const struct rfl_gram_groups *c, double *to) {
+  if (x && !c->group) {
+    *to += dot(x, c->v, c->n);
+    return;
+  }
+  for (size_t i = 0; i < c->n; i++)
+    to[c->group ? (size_t)c->group[i] * c->stride : 0] += x ? x[i] * c->v[i] : c->v[i];
+}
+
+void rfl_gram_cross(const struct rfl_gram *g, const struct rfl_block *b, size_t from,
+                    const struct rfl_gram_groups *c, double *to) {
+  for (size_t j = 0; j < g->plain; j++)
+    if (g->z[j] >= 0)
+      cross_plain(g->dense[j] < 0 ? NULL : b->dense[g->dense[j]] + from, c, to + g->z[j]);
+  for (size_t t = 0; t < g->n_wide; t++) {
+    const struct wide_rows a = rows_of(&g->wide[t], b, from);
+    double *at = to + g->wide[t].z;
+    for (size_t i = 0; i < c->n; i++)
+      at[(c->group ? (size_t)c->group[i] * c->stride : 0) + (size_t)a.code[i]] +=
+          a.v ? a.v[i] * c->v[i] : c->v[i];
+  }
+}
+
 void rfl_sums_merge(struct rfl_sums to, struct rfl_sums from, size_t n) {
   if (!to.lo || !from.lo) {
     for (size_t k = 0; k < n; k++) to.hi[k] += from.hi[k];

@@ -73,6 +73,15 @@ void rfl_gram_eta_exact(const struct rfl_gram *, const double *gamma,
                         struct rfl_sums eta);
 void rfl_gram_add(const struct rfl_gram *, const struct rfl_block *, size_t from,
                   const struct rfl_gram_rows *, struct rfl_sums);
+/* to[group[i] * stride + z] += Z[i][z] v[i]: Z'v, or one for each group of rows. */
+struct rfl_gram_groups {
+  size_t n;
+  const double *v;
+  const int32_t *group; /* of each row; NULL: all in group 0 */
+  size_t stride;        /* n_z or more */
+};
+void rfl_gram_cross(const struct rfl_gram *, const struct rfl_block *, size_t from,
+                    const struct rfl_gram_groups *, double *to);
 /* to += from, n of them; in twice the precision when both have lo. */
 void rfl_sums_merge(struct rfl_sums to, struct rfl_sums from, size_t n);
 

@@ -28,6 +28,7 @@ struct rfl_kernels {
    */
   void (*exact)(double *hi, double *lo, const double *x, double h, double l, size_t n);
   void (*exp)(double *to, const double *x, size_t n); /* any n: whole vectors inside */
+  void (*log)(double *to, const double *x, size_t n); /* the same; x above 0 */
 };
 extern const struct rfl_kernels rfl_kernels_base, rfl_kernels_avx2, rfl_kernels_avx512;
 const struct rfl_kernels *rfl_kernels(void);

@@ -1,5 +1,6 @@
 /* The bodies of num/kernel.h, for one level: included by kernel_base.c and its sisters
  * after RFL_VEC_LEVEL and KERNELS (the table's name) were defined. */
+#include <math.h>
 #include <string.h>
 
 #include "num/kernel.h"
@@ -135,4 +136,16 @@ static VEC_TARGET void exponential(double *to, const double *x, size_t n) {
   memcpy(to + i, last, (n - i) * sizeof *last);
 }
 
-const struct rfl_kernels KERNELS = {add, turn, weigh, rank, axpy, exact, exponential};
+/* vec_log() takes normal numbers: the few that are not go by the library's. */
+static VEC_TARGET void logarithm(double *to, const double *x, size_t n) {
+  for (size_t i = 0; i < n; i += VEC) {
+    size_t left = n - i < VEC ? n - i : VEC;
+    double in[VEC], out[VEC];
+    for (size_t j = 0; j < VEC; j++) in[j] = j < left ? x[i + j] : 1.0;
+    VEC_STORE(out, vec_log(VEC_LOAD(in)));
+    for (size_t j = 0; j < left; j++) to[i + j] = in[j] < 2.3e-308 ? log(in[j]) : out[j];
+  }
+}
+
+const struct rfl_kernels KERNELS = {add,  turn,  weigh,       rank,
+                                    axpy, exact, exponential, logarithm};
