@@ -14,10 +14,10 @@
 #'   `auc_within` is the area within each. `NULL`: every row stands alone.
 #' @returns A data frame, one row a slice, with the columns of `by` and
 #' * `n`, `events`, `observed`, `predicted`: rows, sum of outcomes, weighted means;
-#' * `log_loss` (nats a row), `log_loss_low`, `log_loss_high`; `normalised_entropy`: log loss by that
-#'   of the slice's own mean, below 1 when the predictions say more than it;
-#' * `auc` (exact, ties half), `auc_low`, `auc_high`; `auc_binned`, `auc_bound`: from bins of 1/64 of
-#'   log odds, as queries on streams have it, and how far off that can be; `auc_within`: mean
+#' * `log_loss` (nats a row), `log_loss_low`, `log_loss_high`; `normalised_entropy`: log loss by
+#'   that of the slice's own mean, below 1 when the predictions say more than it;
+#' * `auc` (exact, ties half), `auc_low`, `auc_high`; `auc_binned`, `auc_bound`: from bins of 1/64
+#'   of log odds, as queries on streams have it, and how far off that can be; `auc_within`: mean
 #'   over clusters with both outcomes, weighted by rows; `pr_auc`: average precision;
 #' * `brier`, `rmse`, `deviance` (mean, twice the log loss);
 #' * `calibration`: sum of predictions by sum of outcomes, with `calibration_low` and
