@@ -98,7 +98,9 @@ check_columns <- function(names, data, arg) {
   if (arg == "cluster") check_string(names, arg) else check_strings(names, arg)
   unknown <- setdiff(names, names(data))
   if (length(unknown)) {
-    abort_argument("`{arg}` must name columns of `data`; {.val {unknown}} {?is/are} not among them.")
+    abort_argument(
+      "`{arg}` must name columns of `data`; {.val {unknown}} {?is/are} not among them."
+    )
   }
 }
 
@@ -204,8 +206,8 @@ difference_table <- function(sums) {
 
 #' Alarms for drifting predictions
 #'
-#' `drift_alarms()` tells where predictions and outcomes parted: Page's two-sided cumulative sum test
-#' over blocks of rows, with a stated rate of false alarms.
+#' `drift_alarms()` tells where predictions and outcomes parted: Page's two-sided cumulative sum
+#' test over blocks of rows, with a stated rate of false alarms.
 #'
 #' @param observed,predicted Outcomes (0 and 1, logical or counts) and their predicted means, in the
 #'   order of time, without missing values.
@@ -213,9 +215,9 @@ difference_table <- function(sums) {
 #'   predictions are right.
 #' @param events Expected events of a block, a number. A block ends when the sum of its predictions
 #'   reaches it.
-#' @returns A data frame, one row an alarm: `row` (the last of the block that raised it), `direction`
-#'   (`"more"` or `"fewer"` events than predicted), `observed` and `predicted` sums since the last
-#'   alarm. After an alarm the test begins anew.
+#' @returns A data frame, one row an alarm: `row` (the last of the block that raised it),
+#'   `direction` (`"more"` or `"fewer"` events than predicted), `observed` and `predicted` sums
+#'   since the last alarm. After an alarm the test begins anew.
 #' @details Block k with Y events where P were predicted gives z, the normal quantile of the mid-p
 #'   value of Y for a Poisson mean of P. The sums S+ = max(0, S+ + z - 1/2) and S- likewise raise an
 #'   alarm above h, where h solves Siegmund's formula for the mean number of blocks between false

@@ -1,7 +1,7 @@
 #' What a generalised linear model tells
 #'
-#' The methods that R's models have. A model keeps no rows: `residuals()`, `fitted()`,
-#' `model.frame()` and `model.matrix()` need `newdata`.
+#' The methods that R's models have. A model keeps no rows: what is told of rows needs `newdata`,
+#' see [glm-rows].
 #'
 #' @param x,object,formula A model from [stream_glm()].
 #' @param newdata A data frame (for `residuals()` with the response in it).
@@ -218,99 +218,6 @@ formula.riffle_glm <- function(x, ...) x$formula
 #' @export
 terms.riffle_glm <- function(x, ...) x$terms
 
-# ---- what needs rows -----------------------------------------------------------------
-
-#' @rdname glm-methods
-#' @export
-fitted.riffle_glm <- function(object, newdata, ...) {
-  if (missing(newdata)) abort_keeps_no_rows("fitted")
-  predict.riffle_glm(object, newdata, type = "response")
-}
-
-#' @rdname glm-methods
-#' @export
-residuals.riffle_glm <- function(object, newdata,
-                                 type = c("deviance", "pearson", "response", "working"), ...) {
-  if (missing(newdata)) abort_keeps_no_rows("residuals")
-  check_data_frame(newdata)
-  type <- check_choice(type, c("deviance", "pearson", "response", "working"))
-  y <- response_values(object, newdata)
-  w <- weight_values(object, newdata)
-  eta <- predict.riffle_glm(object, newdata)
-  mu <- object$family$linkinv(eta)
-  out <- switch(type,
-    response = y - mu,
-    working = (y - mu) / object$family$mu.eta(eta),
-    pearson = (y - mu) * sqrt(w / object$family$variance(mu)),
-    deviance = {
-      known <- !is.na(mu) & !is.na(y)
-      d <- rep(NA_real_, length(mu))
-      d[known] <- sqrt(pmax(object$family$dev.resids(y[known], mu[known], w[known]), 0))
-      d * sign(y - mu)
-    }
-  )
-  stats::setNames(out, row.names(newdata))
-}
-
-# The response as a number: 0 for the first level of a class, 1 for any other.
-response_values <- function(object, newdata) {
-  response <- object$recipe$response
-  y <- frame_columns(newdata, response$name, arg = "newdata")[[1L]]
-  if (response$kind == "number") {
-    return(as.double(y))
-  }
-  as.numeric(as.character(y) != response$levels[[1L]])
-}
-
-weight_values <- function(object, newdata) {
-  env <- environment(object$terms)
-  extra <- extra_column(object$weights_call, newdata, env, "weights", "(weights)")
-  if (is.null(extra)) {
-    return(rep(1, nrow(newdata)))
-  }
-  if (is.null(extra$value)) as.double(newdata[[extra$name]]) else extra$value
-}
-
-#' @rdname glm-methods
-#' @export
-model.frame.riffle_glm <- function(formula, newdata, ...) {
-  if (missing(newdata)) abort_keeps_no_rows("model.frame")
-  stats::model.frame(formula$terms, newdata, xlev = formula$xlevels, ...)
-}
-
-#' @rdname glm-methods
-#' @export
-model.matrix.riffle_glm <- function(object, newdata, ...) {
-  if (missing(newdata)) abort_keeps_no_rows("model.matrix")
-  frames <- new_rows(object, newdata, "score")
-  out <- .Call(c_recipe_matrix, object$recipe, frames, unseen_codes[["error"]])
-  columns <- design_columns(object$recipe)
-  rows <- if (is.data.frame(newdata)) row.names(newdata) else as.character(seq_len(out$n))
-  x <- out$x
-  dimnames(x) <- list(rows[out$row], columns$names)
-  attr(x, "assign") <- columns$assign
-  if (!is.null(object$contrasts)) attr(x, "contrasts") <- object$contrasts
-  x
-}
-
-#' @rdname glm-methods
-#' @export
-simulate.riffle_glm <- function(object, nsim = 1, seed = NULL, newdata, ...) {
-  if (missing(newdata)) abort_keeps_no_rows("simulate", "newdata = newdata")
-  if (!is.null(seed)) set.seed(seed)
-  mu <- predict.riffle_glm(object, newdata, type = "response")
-  n <- length(mu)
-  w <- weight_values(object, newdata)
-  draw <- switch(object$family$family,
-    gaussian = \() mu + stats::rnorm(n) * sqrt(object$fit$dispersion / w),
-    poisson = \() stats::rpois(n, mu),
-    binomial = \() stats::rbinom(n, round(w), mu) / round(w)
-  )
-  out <- replicate(nsim, draw(), simplify = FALSE)
-  names(out) <- paste0("sim_", seq_len(nsim))
-  as_columns(out, n)
-}
-
 # ---- comparing and showing -----------------------------------------------------------
 
 #' @rdname glm-methods
@@ -331,28 +238,6 @@ all.equal.riffle_glm <- function(target, current, ..., tolerance = 1.5e-8) {
   })
   differ <- unlist(differ)
   if (is.null(differ)) TRUE else differ
-}
-
-#' @rdname glm-methods
-#' @export
-plot.riffle_glm <- function(x, level = 0.95, ...) {
-  keep <- setdiff(names(which(!is.na(x$coefficients))), "(Intercept)")
-  if (!length(keep)) keep <- names(x$coefficients)
-  ci <- confint.riffle_glm(x, keep, level)
-  ci[!is.finite(ci)] <- NA
-  estimate <- x$coefficients[keep]
-  at <- rev(seq_along(keep))
-  old <- graphics::par(mar = c(4, min(14, 2 + 0.55 * max(nchar(keep))), 2, 1))
-  on.exit(graphics::par(old))
-  graphics::plot(
-    estimate, at,
-    xlim = range(c(estimate, ci, 0), finite = TRUE), yaxt = "n", ylab = "", pch = 19,
-    xlab = sprintf("coefficient with %g %% interval", 100 * level), ...
-  )
-  graphics::axis(2, at, keep, las = 1)
-  graphics::abline(v = 0, lty = 2, col = "grey50")
-  graphics::segments(ci[, 1L], at, ci[, 2L], at)
-  invisible(x)
 }
 
 #' @importFrom generics tidy
