@@ -1,0 +1,7 @@
+#if defined(__x86_64__)
+#define RFL_VEC_LEVEL 2
+#define KERNELS bayes_kernels_avx512
+#include "learn/bayes_kernel_body.h"
+#else
+extern const int bayes_kernels_avx512_none; /* a file must declare something */
+#endif
