@@ -42,8 +42,8 @@ static enum rfl_code feature_of(const struct bayes_shape *shape, size_t t,
   return RFL_OK;
 }
 
-static enum rfl_code features_find(struct bayes_design *d, const struct bayes_shape *shape,
-                                   struct rfl_err *err) {
+static enum rfl_code features_find(struct bayes_design *d,
+                                   const struct bayes_shape *shape, struct rfl_err *err) {
   size_t n = d->n_classes;
   d->faded = BAYES_CLASSES + n;
   double sums = (double)(d->faded + n);
@@ -97,8 +97,8 @@ void bayes_release(struct rfl_state *s) {
   if (!s) return;
   struct bayes_work *w = &s->work;
   bayes_design_release(s->design);
-  void *all[] = {s->prior, s->sum,  s->scale,  s->book, s->zero, w->class_of, w->order,
-                 w->begin, w->cut,  w->weight, w->x,    w->w,    w->tally};
+  void *all[] = {s->prior, s->sum, s->scale,  s->book, s->zero, w->class_of, w->order,
+                 w->begin, w->cut, w->weight, w->x,    w->w,    w->tally};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) rfl_free(all[k]);
   rfl_free(s);
 }
@@ -140,7 +140,7 @@ enum rfl_code bayes_state_new(struct bayes_design *design, struct rfl_state **gi
 }
 
 enum rfl_code bayes_set_prior(struct rfl_state *s, const double *prior,
-                               struct rfl_err *err) {
+                              struct rfl_err *err) {
   if (!prior) return RFL_OK;
   double sum = 0;
   for (size_t c = 0; c < s->design->n_classes; c++) {

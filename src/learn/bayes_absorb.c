@@ -251,8 +251,8 @@ static void add_number(struct rfl_state *s, const struct bayes_feature *f,
   for (size_t c = 0; c < classes; c++) {
     size_t at = w->cut[c], n = w->cut[c + 1] - at;
     weight[c] += chunk->weight ? sum_of(w->w + at, n) : (double)n;
-    total[c] += chunk->weight ? sum_of_products(w->x + at, w->w + at, n)
-                              : sum_of(w->x + at, n);
+    total[c] +=
+        chunk->weight ? sum_of_products(w->x + at, w->w + at, n) : sum_of(w->x + at, n);
   }
 }
 

@@ -7,7 +7,8 @@
 #include "base/mem.h"
 #include "learn/bayes_state.h"
 
-/* Entry j of the book: log p; where p is 0, the log of its slope in laplace, and one zero.
+/* Entry j of the book: log p; where p is 0, the log of its slope in laplace, and one
+ * zero.
  */
 static void note(struct rfl_state *s, size_t j, struct bayes_chance p) {
   s->book[j] = log(p.p);
@@ -73,7 +74,8 @@ static void write_line(struct rfl_state *s, size_t k, size_t c) {
 }
 
 /* The book of class c less that of the base; the base itself last. */
-static void take_off_base(struct rfl_state *s, double *table, size_t rows, bool by_class) {
+static void take_off_base(struct rfl_state *s, double *table, size_t rows,
+                          bool by_class) {
   size_t classes = s->design->n_classes, base = s->base;
   size_t next = by_class ? rows : 1, step = by_class ? 1 : classes;
   for (size_t c = 0; c < classes; c++)

@@ -5,8 +5,12 @@
 #define RFL_LEARN_BAYES_KERNEL_H
 #include <stddef.h>
 
-struct bayes_pair { /* a gaussian class beside the base class, in units of 1 / unit */
-  double unit, mean, inverse, base_mean, base_inverse, height;
+/* A gaussian class beside the base class: for v = unit x - mean of the base, and z the
+ * deviation in sds,
+ *     z of the base - z = slope v + shift,   their sum = sum v - shift,
+ * and log of the ratio of their densities is height + the product of both / 2. */
+struct bayes_pair {
+  double unit, base_mean, slope, sum, shift, height;
 };
 struct bayes_kernels {
   void (*pair)(double *sum, const double *x, size_t n, const struct bayes_pair *);

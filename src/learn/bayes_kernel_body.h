@@ -7,19 +7,19 @@ VEC_FN vec within(vec x, double most) {
   return VEC_IF(x > VEC_ALL(-most), x, VEC_ALL(-most));
 }
 
-/* height + (z0^2 - z^2) / 2 for z = (x - mean) / sd, as a product, and z within 1e150:
- * squares of rows far from every class cannot become Inf - Inf. */
+/* As a product: far from both classes squares would be Inf - Inf, and what tells the
+ * classes apart would drown in rounding. */
 VEC_FN vec pair_of(vec x, const struct bayes_pair *p) {
-  vec u = x * VEC_ALL(p->unit);
-  vec z = within((u - VEC_ALL(p->mean)) * VEC_ALL(p->inverse), 1e150);
-  vec z0 = within((u - VEC_ALL(p->base_mean)) * VEC_ALL(p->base_inverse), 1e150);
-  vec log_ratio = VEC_FMA((z0 - z) * VEC_ALL(0.5), z0 + z, VEC_ALL(p->height));
+  vec v = within(x * VEC_ALL(p->unit) - VEC_ALL(p->base_mean), 1e300);
+  vec apart = within(VEC_FMA(v, VEC_ALL(p->slope), VEC_ALL(p->shift)), 1e150);
+  vec both = within(VEC_FMA(v, VEC_ALL(p->sum), VEC_ALL(-p->shift)), 1e150);
+  vec log_ratio = VEC_FMA(apart * VEC_ALL(0.5), both, VEC_ALL(p->height));
   return VEC_IF(x == x, log_ratio, VEC_ALL(0.0));
 }
 
 VEC_FN vec line_of(vec x, double intercept, double slope) {
-  vec y = within(VEC_FMA(x, VEC_ALL(slope), VEC_ALL(intercept)), 1e300);
-  return VEC_IF(x == x, y, VEC_ALL(0.0));
+  vec y = VEC_FMA(within(x, 1e300), VEC_ALL(slope), VEC_ALL(intercept));
+  return VEC_IF(x == x, within(y, 1e300), VEC_ALL(0.0));
 }
 
 static VEC_TARGET void pair(double *sum, const double *x, size_t n,

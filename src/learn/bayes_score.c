@@ -34,11 +34,13 @@ static void add_pair(const struct rfl_state *s, size_t k, size_t c, const double
   size_t classes = s->design->n_classes;
   const double *mean = s->book + s->design->feature[k].book;
   const double *inverse = mean + classes, *height = inverse + classes;
+  double base_mean = mean[s->base], base_inverse = inverse[s->base];
+  if (!(base_inverse > 0)) return; /* the feature is the same everywhere */
   struct bayes_pair pair = {.unit = ldexp(1, -s->scale[k]),
-                            .mean = mean[c],
-                            .inverse = inverse[c],
-                            .base_mean = mean[s->base],
-                            .base_inverse = inverse[s->base],
+                            .base_mean = base_mean,
+                            .slope = base_inverse - inverse[c],
+                            .sum = base_inverse + inverse[c],
+                            .shift = (mean[c] - base_mean) * inverse[c],
                             .height = height[c]};
   bayes_kernels()->pair(sum, x, n, &pair);
 }
@@ -122,8 +124,7 @@ static void normalise(double *sum, size_t classes, const struct slice *rows,
 static enum rfl_code check(const struct rfl_state *s, const struct rfl_block *b, int what,
                            struct rfl_err *err) {
   const struct rfl_layout *l = &s->design->layout;
-  if (!s->book)
-    return rfl_fail(err, RFL_EMODEL, "The model has not been fitted yet.");
+  if (!s->book) return rfl_fail(err, RFL_EMODEL, "The model has not been fitted yet.");
   if (what != RFL_BAYES_PROB && what != RFL_BAYES_CLASS)
     return rfl_fail(err, RFL_EARGUMENT, "Naive Bayes has no score number %d.", what);
   bool fits = b->n_dense == l->n_dense && b->n_coded == l->n_coded;

@@ -1,7 +1,7 @@
 /* The state of naive Bayes, and how its sums are laid out.
  *
- *     sum: rows, rows of weight 0, rows of each class   | as they are, whatever is forgotten
- *          weight of each class                         | from `faded` on: forgotten
+ *     sum: rows, rows of weight 0, rows of each class   | as they are, whatever is
+ * forgotten weight of each class                         | from `faded` on: forgotten
  *          feature by feature, n_classes wide:
  *            coded     unknown, missing, level 0, level 1, ...
  *            gaussian  weight, mean, sum of squares about the mean (in units of 2^scale)

@@ -40,8 +40,9 @@ static void carry(struct rfl_state *to, const struct rfl_state *s,
     for (size_t k = 0; k < old->n_features; k++) {
       const struct bayes_feature *f = &old->feature[k], *g = &new->feature[k];
       int32_t z = old->layout.term[f->term].z, to_z = new->layout.term[g->term].z;
-      int32_t rows = f->levels ? f->levels + BAYES_LEVELS
-                               : f->kind == RFL_LIKE_GAUSSIAN ? 3 : 2;
+      int32_t rows = f->levels                      ? f->levels + BAYES_LEVELS
+                     : f->kind == RFL_LIKE_GAUSSIAN ? 3
+                                                    : 2;
       for (int32_t r = 0; r < rows; r++) {
         int32_t row = r;
         if (f->levels && w->to && r >= BAYES_LEVELS)
@@ -87,8 +88,8 @@ enum rfl_code rfl_bayes_widen(const struct rfl_state *s, const struct rfl_bayes_
 }
 
 enum rfl_code bayes_widen(const struct rfl_state *s, const struct rfl_layout *wider,
-                                 const int32_t *to, struct rfl_state **gives,
-                                 struct rfl_err *err) {
+                          const int32_t *to, struct rfl_state **gives,
+                          struct rfl_err *err) {
   struct rfl_bayes_wider w = {.layout = wider,
                               .to = to,
                               .n_classes = (int32_t)s->design->n_classes,
