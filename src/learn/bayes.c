@@ -160,8 +160,8 @@ static enum rfl_code bayes_open(const struct rfl_options *options,
                                 const struct rfl_layout *layout, struct rfl_state **gives,
                                 struct rfl_err *err) {
   const struct rfl_bayes_options *o = (const struct rfl_bayes_options *)options;
-  if (!(o->laplace >= 0 && o->laplace < INFINITY))
-    return rfl_fail(err, RFL_EARGUMENT, "Laplace's count must be 0 or more, not %g.",
+  if (!(o->laplace >= 0 && o->laplace <= 1e100))
+    return rfl_fail(err, RFL_EARGUMENT, "Laplace's count must lie in [0, 1e100], not %g.",
                     o->laplace);
   if (!(o->keep >= 0 && o->keep <= 1))
     return rfl_fail(err, RFL_EARGUMENT,
@@ -204,7 +204,7 @@ static enum rfl_code bayes_part(const struct rfl_state *s, struct rfl_state **gi
     *gives = part;
   }
   bayes_take_settings(part, s);
-  part->version = 0;
+  part->version = part->absorbed = part->settled = 0;
   clear(part);
   return RFL_OK;
 }
@@ -228,6 +228,8 @@ static enum rfl_code bayes_copy(const struct rfl_state *s, struct rfl_state **gi
   }
   bayes_take_settings(to, s);
   to->version = s->version;
+  to->absorbed = s->absorbed;
+  to->settled = s->settled;
   to->base = s->base;
   memcpy(to->sum, s->sum, d->n_sums * sizeof *to->sum);
   memcpy(to->scale, s->scale, d->n_features * sizeof *to->scale);
@@ -352,8 +354,9 @@ enum rfl_code rfl_bayes_join(struct rfl_state *s, const struct rfl_state *from,
   return bayes_settle(s, &again, err);
 }
 
+/* What keep asks for, absorb() has done, row by row. */
 static enum rfl_code bayes_renew(struct rfl_state *s, double keep, struct rfl_err *err) {
-  if (keep != 1)
+  if (keep != bayes_power(s->keep, s->settled))
     return rfl_fail(err, RFL_EARGUMENT,
                     "Naive Bayes forgets by the half-life that it was fitted with.");
   s->version++;

@@ -47,8 +47,9 @@ struct rfl_bayes_options {
 extern const struct rfl_learner rfl_bayes;
 
 enum rfl_bayes_score {
-  RFL_BAYES_PROB, /* n_classes columns */
-  RFL_BAYES_CLASS /* code of the most likely class; the first of equal ones */
+  RFL_BAYES_PROB,    /* n_classes columns */
+  RFL_BAYES_CLASS,   /* code of the most likely class; the first of equal ones */
+  RFL_BAYES_RESPONSE /* probability of any class but the first */
 };
 
 struct rfl_bayes_result { /* arrays are borrowed from the state */

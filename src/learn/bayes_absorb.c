@@ -274,6 +274,7 @@ enum rfl_code bayes_absorb(struct rfl_state *s, const struct rfl_block *b,
                            struct rfl_err *err) {
   RFL_TRY(check_block(s, b, err));
   bayes_fade(s, bayes_power(s->keep, b->n));
+  s->absorbed += b->n;
   for (size_t from = 0; from < b->n; from += BAYES_CHUNK) {
     struct chunk chunk = {.block = b, .from = from};
     chunk.n = b->n - from < BAYES_CHUNK ? b->n - from : BAYES_CHUNK;

@@ -116,6 +116,8 @@ static bool has_zeros(const struct rfl_state *s) {
 enum rfl_code bayes_settle(struct rfl_state *s, bool *again, struct rfl_err *err) {
   size_t n = s->design->n_book;
   *again = false;
+  s->settled = s->absorbed;
+  s->absorbed = 0;
   if (!s->book && !(s->book = rfl_alloc(n, sizeof *s->book))) return rfl_no_memory(err);
   if (!s->zero && !(s->zero = rfl_alloc(n, sizeof *s->zero))) return rfl_no_memory(err);
   memset(s->book, 0, n * sizeof *s->book);

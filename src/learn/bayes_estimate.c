@@ -5,13 +5,17 @@
 
 static const double variance_floor = 1e-9; /* of the feature's largest variance */
 
+/* What is farther from 1 has run out of the range of doubles: weights that were
+ * forgotten, or bytes that no fit wrote. */
+static const double least = 1e-290, most = 1e290;
+
 /* (n + a) / (total + a cells), for a = laplace. */
 static struct bayes_chance smoothed(double n, double total, double laplace,
                                     double cells) {
   double all = total + laplace * cells;
-  if (!(all > 0)) return (struct bayes_chance){1 / cells, false};
-  double p = (n > 0 ? n : 0) + laplace;
-  if (p > 0) return (struct bayes_chance){p / all, false};
+  if (!(all > least && all < most)) return (struct bayes_chance){1 / cells, false};
+  double p = ((n > 0 ? n : 0) + laplace) / all;
+  if (p > least) return (struct bayes_chance){p, false};
   return (struct bayes_chance){1 / all, true};
 }
 
@@ -48,15 +52,16 @@ static double variance(struct bayes_moments m, double otherwise) {
 
 void bayes_normals(const struct rfl_state *s, size_t k, double *mean, double *var) {
   struct bayes_moments all = all_moments(s, k);
-  double overall = variance(all, 0), most = overall;
+  double overall = variance(all, 0), largest = overall;
   for (size_t c = 0; c < s->design->n_classes; c++) {
     struct bayes_moments m = bayes_moments_of(s, k, c);
     mean[c] = m.n > 0 ? m.mean : all.mean;
     var[c] = variance(m, overall);
-    most = fmax(most, var[c]);
+    largest = fmax(largest, var[c]);
   }
+  bool tells = largest > least && largest < most;
   for (size_t c = 0; c < s->design->n_classes; c++)
-    var[c] = fmax(var[c], variance_floor * most);
+    var[c] = tells ? fmax(var[c], variance_floor * largest) : 0;
 }
 
 static double weight_of(const struct rfl_state *s, size_t k, size_t c) {
@@ -79,12 +84,13 @@ struct bayes_chance bayes_rate(const struct rfl_state *s, size_t k, size_t c) {
     weight += weight_of(s, k, j);
     total += total_of(s, k, j);
   }
-  if (!(total > 0)) return (struct bayes_chance){NAN, false};
   double mean = total / weight, n = weight_of(s, k, c) + s->laplace;
-  double sum = total_of(s, k, c) + s->laplace * mean;
-  if (!(n > 0)) return (struct bayes_chance){mean, false};
-  if (sum > 0) return (struct bayes_chance){sum / n, false};
-  return (struct bayes_chance){mean / n, true};
+  if (!(mean > least && mean < most)) return (struct bayes_chance){NAN, false};
+  if (!(n > least && n < most)) return (struct bayes_chance){mean, false};
+  double rate = (total_of(s, k, c) + s->laplace * mean) / n, slope = mean / n;
+  if (rate > least && rate < most) return (struct bayes_chance){rate, false};
+  if (slope > least && slope < most) return (struct bayes_chance){slope, true};
+  return (struct bayes_chance){NAN, false};
 }
 
 struct bayes_all bayes_shares_all(const struct rfl_state *s, size_t c) {

@@ -104,11 +104,9 @@ static void choose(const double *sum, size_t classes, size_t n, double *most,
     }
 }
 
-/* exp(x - max) / sum of them; below 1e-307 it is 0. */
-static void normalise(double *sum, size_t classes, const struct slice *rows,
-                      const double *most, double *out) {
+/* exp(x - max) / sum of them, in place; below 1e-307 it is 0. */
+static void normalise(double *sum, size_t classes, size_t n, const double *most) {
   double all[CHUNK] = {0}, x[CHUNK];
-  size_t n = rows->n, stride = rows->block->n;
   for (size_t c = 0; c < classes; c++) {
     double *p = sum + c * CHUNK;
     for (size_t i = 0; i < n; i++) x[i] = p[i] - most[i];
@@ -117,15 +115,25 @@ static void normalise(double *sum, size_t classes, const struct slice *rows,
     for (size_t i = 0; i < n; i++) all[i] += p[i];
   }
   for (size_t c = 0; c < classes; c++)
-    for (size_t i = 0; i < n; i++)
-      out[c * stride + rows->from + i] = sum[c * CHUNK + i] / all[i];
+    for (size_t i = 0; i < n; i++) sum[c * CHUNK + i] /= all[i];
+}
+
+static void put(const double *sum, size_t classes, const struct slice *rows, int what,
+                double *out) {
+  size_t n = rows->n, stride = rows->block->n;
+  for (size_t c = 0; what == RFL_BAYES_PROB && c < classes; c++)
+    for (size_t i = 0; i < n; i++) out[c * stride + rows->from + i] = sum[c * CHUNK + i];
+  if (what == RFL_BAYES_PROB) return;
+  for (size_t i = 0; i < n; i++) out[rows->from + i] = 0;
+  for (size_t c = 1; c < classes; c++)
+    for (size_t i = 0; i < n; i++) out[rows->from + i] += sum[c * CHUNK + i];
 }
 
 static enum rfl_code check(const struct rfl_state *s, const struct rfl_block *b, int what,
                            struct rfl_err *err) {
   const struct rfl_layout *l = &s->design->layout;
   if (!s->book) return rfl_fail(err, RFL_EMODEL, "The model has not been fitted yet.");
-  if (what != RFL_BAYES_PROB && what != RFL_BAYES_CLASS)
+  if (what < RFL_BAYES_PROB || what > RFL_BAYES_RESPONSE)
     return rfl_fail(err, RFL_EARGUMENT, "Naive Bayes has no score number %d.", what);
   bool fits = b->n_dense == l->n_dense && b->n_coded == l->n_coded;
   for (size_t k = 0; fits && k < l->n_coded; k++)
@@ -147,9 +155,11 @@ enum rfl_code bayes_score(const struct rfl_state *s, const struct rfl_block *b, 
     log_odds(s, &rows, sum);
     if (s->zero) rule_out(s, &rows, sum, sum + classes * CHUNK);
     choose(sum, classes, rows.n, most, which);
-    if (what == RFL_BAYES_PROB) normalise(sum, classes, &rows, most, out);
     for (size_t i = 0; what == RFL_BAYES_CLASS && i < rows.n; i++)
       out[from + i] = which[i];
+    if (what == RFL_BAYES_CLASS) continue;
+    normalise(sum, classes, rows.n, most);
+    put(sum, classes, &rows, what, out);
   }
   if (sum != stack) rfl_free(sum);
   return RFL_OK;

@@ -56,6 +56,7 @@ struct rfl_state {
   double *prior; /* n_classes, or NULL */
   bool streaming;
   uint64_t version;
+  uint64_t absorbed, settled; /* rows since the last settle(); rows that it settled */
   double *sum;
   int32_t *scale; /* of each feature */
   struct bayes_work work;

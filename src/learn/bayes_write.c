@@ -58,7 +58,7 @@ static enum rfl_code read_design(struct rfl_reader *in, struct bayes_design **gi
 /* Sums as absorb() could have left them: what the estimates count on. */
 static bool sound(const struct rfl_state *s) {
   const struct bayes_design *d = s->design;
-  if (!(s->laplace >= 0 && s->laplace < INFINITY && s->keep > 0 && s->keep <= 1))
+  if (!(s->laplace >= 0 && s->laplace <= 1e100 && s->keep > 0 && s->keep <= 1))
     return false;
   for (size_t j = 0; j < d->n_sums; j++)
     if (!(fabs(s->sum[j]) < 1e300)) return false;

@@ -94,7 +94,14 @@ TEST(forgetting_is_a_weight_of_keep_to_the_power_of_the_rows_since) {
   CHECK_OK(rfl_bayes.open(&o.base, &l, &by_rows, &err), &err);
   CHECK_OK(drive(by_rows, b, (struct how){1, 500, 1}), &err);
   check_near_posteriors(fades, by_rows, b, 1e-11);
-  CHECK_EQ(rfl_bayes.renew(fades, 0.5, &err), RFL_EARGUMENT);
+  /* renew() is told what absorb() has done already, and nothing else. */
+  struct rfl_block some = slice(b, 0, 10, 0);
+  bool again;
+  CHECK_OK(rfl_bayes.absorb(fades, &some, &err), &err);
+  CHECK_OK(rfl_bayes.settle(fades, &again, &err), &err);
+  CHECK_EQ(rfl_bayes.renew(fades, 1, &err), RFL_EARGUMENT);
+  double two = 0.995 * 0.995, eight = two * two * two * two; /* by squaring */
+  CHECK_OK(rfl_bayes.renew(fades, two * eight, &err), &err);
   rfl_bayes.release(by_rows);
   rfl_bayes.release(fades);
   rfl_bayes.release(told);
@@ -107,8 +114,10 @@ TEST(a_row_alone_is_scored_as_in_the_batch) {
   CHECK_OK(rfl_bayes.score(s, b, RFL_BAYES_CLASS, posterior[1], &err), &err);
   for (size_t i = 0; i < b->n; i++) {
     struct rfl_block row = slice(b, i, 1, 0);
-    double p[3], which, most = 0;
+    double p[3], which, response, most = 0;
     score(s, &row, p);
+    CHECK_OK(rfl_bayes.score(s, &row, RFL_BAYES_RESPONSE, &response, &err), &err);
+    CHECK(response == p[1] + p[2]);
     CHECK_OK(rfl_bayes.score(s, &row, RFL_BAYES_CLASS, &which, &err), &err);
     for (size_t c = 0; c < 3; c++) {
       CHECK(p[c] == posterior[0][c * ROWS + i]);
