@@ -15,8 +15,9 @@ static void note(struct rfl_state *s, size_t j, struct bayes_chance p) {
   s->zero[j] = p.zero;
 }
 
-/* Classes that cannot be (no row, or prior 0) start at -Inf. */
-static enum rfl_code write_priors(struct rfl_state *s, struct rfl_err *err) {
+/* Classes that cannot be (no row, or prior 0) start at -Inf. False: that is all of them.
+ */
+static bool write_priors(struct rfl_state *s) {
   size_t classes = s->design->n_classes;
   const double *p = s->prior ? s->prior : bayes_class_weight(s);
   s->base = classes;
@@ -24,9 +25,7 @@ static enum rfl_code write_priors(struct rfl_state *s, struct rfl_err *err) {
     s->book[c] = log(p[c]);
     if (p[c] > 0) s->base = c;
   }
-  if (s->base < classes) return RFL_OK;
-  return rfl_fail(err, RFL_EDATA,
-                  "There is nothing to learn from: no row has a class and a weight.");
+  return s->base < classes;
 }
 
 static void write_levels(struct rfl_state *s, size_t k, size_t c) {
@@ -113,6 +112,11 @@ static bool has_zeros(const struct rfl_state *s) {
   return false;
 }
 
+static void drop(double **table) {
+  rfl_free(*table);
+  *table = NULL;
+}
+
 enum rfl_code bayes_settle(struct rfl_state *s, bool *again, struct rfl_err *err) {
   size_t n = s->design->n_book;
   *again = false;
@@ -122,10 +126,9 @@ enum rfl_code bayes_settle(struct rfl_state *s, bool *again, struct rfl_err *err
   if (!s->zero && !(s->zero = rfl_alloc(n, sizeof *s->zero))) return rfl_no_memory(err);
   memset(s->book, 0, n * sizeof *s->book);
   memset(s->zero, 0, n * sizeof *s->zero);
-  RFL_TRY(write_priors(s, err));
-  write_book(s);
-  if (has_zeros(s)) return RFL_OK;
-  rfl_free(s->zero);
-  s->zero = NULL;
+  bool some = write_priors(s);
+  if (some) write_book(s);
+  if (!some) drop(&s->book); /* nothing is known: it cannot score */
+  if (!some || !has_zeros(s)) drop(&s->zero);
   return RFL_OK;
 }

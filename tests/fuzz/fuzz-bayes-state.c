@@ -84,7 +84,10 @@ static void use(struct rfl_state *s) {
   check_scores(s, &b);
   check_tables(s);
   if (rfl_bayes.absorb(s, &b, &err) || rfl_bayes.settle(s, &again, &err)) return;
-  demand(rfl_bayes.renew(s, 1, &err) == RFL_OK);
+  struct rfl_bayes_result r;
+  rfl_bayes_result(s, &r);
+  double two = r.keep * r.keep; /* keep to the power of the 6 rows */
+  demand(rfl_bayes.renew(s, two * (two * two), &err) == RFL_OK);
   check_scores(s, &b);
   check_bytes(s);
 }

@@ -100,8 +100,8 @@ TEST(forgetting_is_a_weight_of_keep_to_the_power_of_the_rows_since) {
   CHECK_OK(rfl_bayes.absorb(fades, &some, &err), &err);
   CHECK_OK(rfl_bayes.settle(fades, &again, &err), &err);
   CHECK_EQ(rfl_bayes.renew(fades, 1, &err), RFL_EARGUMENT);
-  double two = 0.995 * 0.995, eight = two * two * two * two; /* by squaring */
-  CHECK_OK(rfl_bayes.renew(fades, two * eight, &err), &err);
+  double two = 0.995 * 0.995, four = two * two; /* 0.995^10 by squaring */
+  CHECK_OK(rfl_bayes.renew(fades, two * (four * four), &err), &err);
   rfl_bayes.release(by_rows);
   rfl_bayes.release(fades);
   rfl_bayes.release(told);
