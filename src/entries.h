@@ -56,6 +56,9 @@ ENTRY(live_state, 1)
 ENTRY(live_status, 1)
 /* r_metrics.c */
 ENTRY(metrics, 5)
+/* r_bayes.c */
+ENTRY(bayes_join, 3)
+ENTRY(bayes_widen, 5)
 /* r_random.c */
 ENTRY(random_uniform, 3)
 /* r_query.c */
