@@ -5,8 +5,8 @@
 #' models stands a running rate without any features, since on drifting data it is harder to beat
 #' than it seems.
 #'
-#' @param data The rows to go through, in the order of time: a data frame, or a stream, which is read
-#'   as a whole.
+#' @param data The rows to go through, in the order of time: a data frame, or a stream, which is
+#'   read as a whole.
 #' @param models A model, or a list of models named by what to call them, fitted on rows before
 #'   these. All must have the same response.
 #' @param delay How many rows later an outcome is known, a whole number. Zero flatters: most
@@ -76,7 +76,8 @@ check_models <- function(models, given) {
   if (inherits(models, "riffle_model")) {
     models <- stats::setNames(list(models), if (is.symbol(given)) as.character(given) else "model")
   }
-  if (!is.list(models) || !length(models) || is.null(names(models)) || !all(nzchar(names(models)))) {
+  named <- !is.null(names(models)) && all(nzchar(names(models)))
+  if (!is.list(models) || !length(models) || !named) {
     abort_argument("`models` must be a model or a list of models with names.")
   }
   for (name in names(models)) {

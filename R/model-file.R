@@ -140,27 +140,40 @@ pack_environment <- function(x) {
   lapply(values[plain], pack)
 }
 
-# A family of stats by name; any other is its functions.
+# A family that C knows by its parameters; any other is its functions.
 pack_family <- function(x) {
-  if (is.function(get0(x$family, asNamespace("stats"), mode = "function"))) {
-    value <- list(family = x$family, link = x$link, variance = x$varfun)
-    return(list(kind = "family", value = value))
+  if (is_custom(x)) {
+    bare <- lapply(unname(unclass(x)), pack)
+    return(list(kind = "list", value = bare, attributes = pack_attributes(x)))
   }
-  list(kind = "list", value = lapply(unname(unclass(x)), pack), attributes = pack_attributes(x))
+  kind <- if (x$family %in% names(family_codes)[1:8]) x$family else sub(" ?\\(.*", "", x$family)
+  value <- list(kind = kind, family = x$family, link = x$link, variance = x$varfun)
+  value$lambda <- link_spec(x)$lambda
+  if (kind == "Negative Binomial") value$theta <- family_theta(x)
+  if (kind == "Tweedie") value$power <- family_power(x)
+  list(kind = "family", value = value)
 }
 
 unpack_family <- function(x) {
-  known <- c(
-    "gaussian", "binomial", "poisson", "Gamma", "inverse.gaussian", "quasi", "quasibinomial",
-    "quasipoisson"
-  )
-  if (!isTRUE(x$family %in% known)) stop("its family is not known")
-  make <- get(x$family, asNamespace("stats"), mode = "function")
-  link <- x$link
-  if (startsWith(link, "mu^")) link <- stats::power(as.numeric(substring(link, 4L)))
-  given <- list(link = link)
-  if (x$family == "quasi") given$variance <- x$variance
-  do.call(make, given)
+  power <- is_number(x$lambda)
+  if (!power && !isTRUE(x$link %in% names(link_codes))) stop("its link is not known")
+  if (x$kind == "Tweedie") {
+    by_power <- if (power) x$lambda else match(x$link, c("log", "identity")) - 1
+    family <- tweedie_family(x$power, by_power)
+  } else if (x$kind == "Negative Binomial") {
+    given <- if (power) power_link(x$lambda) else x$link
+    family <- nb_family(if (x$theta > 0) x$theta, given)
+  } else {
+    if (!isTRUE(x$kind %in% names(family_codes)[1:8])) stop("its family is not known")
+    # The families of stats look at the expression of the link: an object must come by a name.
+    power_object <- if (power) stats::power(x$lambda)
+    given <- list(link = if (power) quote(power_object) else x$link)
+    if (x$kind == "quasi") given$variance <- x$variance
+    make <- get(x$kind, asNamespace("stats"), mode = "function")
+    family <- eval(as.call(c(make, given)))
+  }
+  family$family <- x$family
+  family
 }
 
 unpack <- function(x, trust) {
