@@ -68,29 +68,34 @@ SEXP r_state_write(struct r_bench *b, const struct rfl_state *state) {
 }
 
 SEXP r_counts(const struct rfl_count *c) {
-  const char *names[] = {"rows",        "used",         "missing", "unseen",
-                         "zero_weight", "first_unseen", ""};
+  const char *names[] = {"rows",        "used",   "missing",      "unseen",
+                         "zero_weight", "pooled", "first_unseen", ""};
   SEXP list = PROTECT(Rf_mkNamed(VECSXP, names));
   SET_VECTOR_ELT(list, 0, Rf_ScalarReal((double)c->rows));
   SET_VECTOR_ELT(list, 1, Rf_ScalarReal((double)c->used));
   SET_VECTOR_ELT(list, 2, Rf_ScalarReal((double)c->missing));
   SET_VECTOR_ELT(list, 3, Rf_ScalarReal((double)c->unseen));
   SET_VECTOR_ELT(list, 4, Rf_ScalarReal((double)c->zero_weight));
-  SET_VECTOR_ELT(list, 5, r_from_text(c->first_unseen));
+  SET_VECTOR_ELT(list, 5, Rf_ScalarReal((double)c->pooled));
+  SET_VECTOR_ELT(list, 6, r_from_text(c->first_unseen));
   UNPROTECT(1);
   return list;
 }
 
 /* ---- frames ---- */
 
+/* Texts in C order, with how many rows each has as the attribute `rows`. */
 static SEXP level_texts(const struct rfl_levels *levels) {
   if (levels->over) return R_NilValue;
   SEXP texts = PROTECT(Rf_allocVector(STRSXP, levels->n));
+  SEXP rows = PROTECT(Rf_allocVector(REALSXP, levels->n));
   for (int32_t k = 0; k < levels->n; k++) {
     const char *text = rfl_levels_text(levels, k);
     SET_STRING_ELT(texts, k, r_from_bytes(text, strlen(text)));
+    REAL(rows)[k] = (double)rfl_levels_rows(levels, k);
   }
-  UNPROTECT(1);
+  Rf_setAttrib(texts, Rf_install("rows"), rows);
+  UNPROTECT(2);
   return texts;
 }
 

@@ -21,7 +21,8 @@ struct hashing { /* of one or more columns' values to 64 bits (hashing.c) */
 struct variable {
   char *name;
   enum rfl_variable_kind kind;
-  bool logical, other;
+  bool logical;
+  int32_t other; /* as in the spec */
   struct level_set levels;
   uint64_t seed;
   struct hashing hashing;

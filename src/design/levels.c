@@ -41,19 +41,35 @@ static enum rfl_code mark_complete(struct rfl_levels_search *s, const struct rfl
   return RFL_OK;
 }
 
+/* The rows of a level, in the order of the dictionary. */
+static enum rfl_code count_rows(struct rfl_levels *found, int32_t code, uint64_t rows,
+                                struct rfl_err *err) {
+  if (code >= found->cap) {
+    int32_t cap = code > INT32_MAX / 2 ? INT32_MAX : 2 * code + 16;
+    uint64_t *more = rfl_grow(found->rows, (size_t)cap, sizeof *more);
+    if (!more) return rfl_no_memory(err);
+    memset(more + found->cap, 0, (size_t)(cap - found->cap) * sizeof *more);
+    found->rows = more;
+    found->cap = cap;
+  }
+  found->rows[code] += rows;
+  return RFL_OK;
+}
+
 static enum rfl_code take_factor(struct rfl_levels_search *s, const struct rfl_column *c,
                                  size_t n, struct rfl_levels *found,
                                  struct rfl_err *err) {
-  uint8_t *seen = rfl_alloc((size_t)c->levels, 1);
+  uint32_t *seen = rfl_alloc((size_t)c->levels, sizeof *seen);
   if (!seen) return rfl_no_memory(err);
   for (size_t i = 0; i < n; i++)
-    if (s->complete[i]) seen[c->i32[i]] = 1;
+    if (s->complete[i] && rfl_column_has(c, i)) seen[c->i32[i]]++;
   enum rfl_code code = RFL_OK;
   for (int32_t k = 0; !code && k < c->levels; k++) {
     if (!seen[k]) continue;
     struct rfl_bytes text = rfl_dict_level(c->dict, k);
-    int32_t unused;
-    code = rfl_dict_code(found->dict, (const char *)text.p, text.n, &unused, err);
+    int32_t at;
+    code = rfl_dict_code(found->dict, (const char *)text.p, text.n, &at, err);
+    if (!code) code = count_rows(found, at, seen[k], err);
   }
   rfl_free(seen);
   return code;
@@ -63,10 +79,11 @@ static enum rfl_code take_string(struct rfl_levels_search *s, const struct rfl_c
                                  size_t n, struct rfl_levels *found,
                                  struct rfl_err *err) {
   for (size_t i = 0; i < n && !found->over; i++) {
-    if (!s->complete[i]) continue;
+    if (!s->complete[i] || !rfl_column_has(c, i)) continue;
     int32_t code;
     RFL_TRY(rfl_dict_code(found->dict, c->bytes + c->offset[i],
                           (size_t)(c->offset[i + 1] - c->offset[i]), &code, err));
+    RFL_TRY(count_rows(found, code, 1, err));
     found->over = s->spec->limit > 0 && code >= s->spec->limit;
   }
   return RFL_OK;
@@ -176,6 +193,10 @@ enum rfl_code rfl_levels_find(struct rfl_frame *const *frame, size_t n_frames,
   return code;
 }
 
+uint64_t rfl_levels_rows(const struct rfl_levels *levels, int32_t k) {
+  return levels->rows[levels->order[k]];
+}
+
 const char *rfl_levels_text(const struct rfl_levels *levels, int32_t k) {
   return (const char *)rfl_dict_level(levels->dict, levels->order[k]).p;
 }
@@ -185,6 +206,7 @@ void rfl_levels_free(struct rfl_levels *levels, size_t n) {
   for (size_t k = 0; k < n; k++) {
     rfl_dict_release(levels[k].dict);
     rfl_free(levels[k].order);
+    rfl_free(levels[k].rows);
   }
   rfl_free(levels);
 }

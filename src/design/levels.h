@@ -20,7 +20,8 @@
 #include "frame/frame.h"
 
 struct rfl_levels_spec {
-  const char *const *used; /* columns that a row must have: all those of the fit */
+  const char *const *used; /* columns that a row must have, beside the
+                             category itself: all those of the fit */
   size_t n_used;
   const char *const *category; /* factor or string columns whose levels are wanted */
   size_t n;
@@ -29,6 +30,8 @@ struct rfl_levels_spec {
 struct rfl_levels {
   struct rfl_dict *dict;
   int32_t n, *order; /* dictionary codes in C order */
+  uint64_t *rows;    /* in which each code occurs: see rfl_levels_rows() */
+  int32_t cap;       /* of `rows` */
   bool over;         /* a string column with more than `limit` levels: n is 0 */
 };
 
@@ -50,6 +53,7 @@ enum rfl_code rfl_levels_find(struct rfl_frame *const *, size_t n_frames,
                               const struct rfl_levels_spec *, struct rfl_levels **gives,
                               struct rfl_err *) RFL_CHECKED;
 const char *rfl_levels_text(const struct rfl_levels *, int32_t k);
+uint64_t rfl_levels_rows(const struct rfl_levels *, int32_t k);
 void rfl_levels_free(struct rfl_levels *, size_t n); /* the array too */
 
 #endif

@@ -169,7 +169,8 @@ static enum rfl_code codes_load(struct rfl_workspace *w, struct source_column *t
                                 struct rfl_err *err) {
   const struct dict_map *map = NULL;
   if (c->type == RFL_FACTOR) RFL_TRY(map_of(to, c, &map, err));
-  int32_t other = to->other ? to->levels->n - 1 : to->unseen == MARK_NEW ? -2 : -1;
+  int32_t other = to->other;
+  if (other < 0 && to->unseen == MARK_NEW) other = -2;
   for (size_t i = 0; i < rows->n; i++) {
     size_t at = rows->row + i;
     if (!rfl_column_has(c, at)) {
@@ -179,7 +180,7 @@ static enum rfl_code codes_load(struct rfl_workspace *w, struct source_column *t
     }
     int32_t level = map ? map->level[c->i32[at]] : level_of_value(to, c, at);
     to->code[i] = level < 0 ? other : level;
-    if (level < 0) w->mark[i] |= to->other ? MARK_POOLED : to->unseen;
+    if (level < 0) w->mark[i] |= other >= 0 ? MARK_POOLED : to->unseen;
   }
   return RFL_OK;
 }

@@ -114,6 +114,9 @@ static enum rfl_code variable_copy(const struct rfl_variable *from, struct varia
   if (from->n_levels < 1)
     return rfl_fail(err, RFL_EARGUMENT, "The variable `%s` has no levels.", from->name);
   to->other = from->other;
+  if (from->other < 0 || from->other > from->n_levels)
+    return rfl_fail(err, RFL_EARGUMENT, "The variable `%s` has no level %d.", from->name,
+                    from->other);
   return levels_new(&to->levels, from->level, from->n_levels, err);
 }
 

@@ -35,8 +35,8 @@ struct rfl_variable { /* a column of the frame that the formula uses */
   uint64_t seed;
   enum rfl_variable_kind kind; /* logical is a category with the levels FALSE, TRUE */
   bool logical;
-  bool other; /* a category's last level stands for every text that is none of its levels
-               */
+  int32_t other; /* number, from 1, of the level that stands for every text that is none
+                    of the levels; 0: none does */
   const char *const *level; /* category: declared or discovered, in C order */
   int32_t n_levels;
 };

@@ -41,7 +41,7 @@ static void write_variables(const struct rfl_recipe *r, struct rfl_buf *out) {
     rfl_buf_string(out, v->name);
     rfl_buf_u8(out, (uint8_t)v->kind);
     rfl_buf_u8(out, v->logical);
-    rfl_buf_u8(out, v->other);
+    rfl_buf_i32(out, v->other);
     write_levels(&v->levels, out);
     rfl_buf_u64(out, v->seed);
     rfl_buf_i32(out, v->hashing.slots);
@@ -158,7 +158,7 @@ static enum rfl_code read_variable(struct draft *d, struct rfl_reader *in,
   RFL_TRY(read_text(d, in, &v->name, err));
   v->kind = (enum rfl_variable_kind)read_kind(in, RFL_HASHED);
   v->logical = rfl_read_u8(in) != 0;
-  v->other = rfl_read_u8(in) != 0;
+  v->other = rfl_read_i32(in);
   RFL_TRY(read_levels(d, in, &v->level, &v->n_levels, err));
   v->seed = rfl_read_u64(in);
   v->slots = rfl_read_i32(in);
@@ -169,7 +169,7 @@ static enum rfl_code read_variable(struct draft *d, struct rfl_reader *in,
 static enum rfl_code read_variables(struct draft *d, struct rfl_reader *in,
                                     struct rfl_err *err) {
   size_t n = rfl_read_u32(in);
-  struct rfl_variable *v = array(d, in, n, sizeof *v, 27);
+  struct rfl_variable *v = array(d, in, n, sizeof *v, 30);
   if (!v) return failed(in, err);
   for (size_t k = 0; k < n; k++) RFL_TRY(read_variable(d, in, &v[k], err));
   d->spec.n_variables = n;

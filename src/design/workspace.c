@@ -35,6 +35,7 @@ static struct source_column *number_column(struct rfl_workspace *w, const char *
   struct source_column *c = &w->column[w->n_columns++];
   *c = (struct source_column){.name = name,
                               .load = LOAD_NUMBER,
+                              .other = -1,
                               .missing = MARK_MISSING,
                               .infinite = MARK_INFINITE};
   return c;
@@ -56,7 +57,7 @@ static void list_variable(struct rfl_workspace *w, const struct variable *v) {
   struct source_column *c = v->kind == RFL_CATEGORY ? level_column(w, v->name, &v->levels)
                                                     : number_column(w, v->name);
   c->feature = true;
-  c->other = v->other;
+  c->other = v->other - 1;
   if (stays) c->missing = 0;
   if (stays && c->unseen) c->unseen = MARK_NEW;
   if (stays && w->purpose == RFL_FOR_SCORING) c->infinite = 0;

@@ -28,8 +28,9 @@ struct source_column { /* one column of the frame that is needed */
   size_t join;
   /* How rows are marked; without a mark the block has NaN, or -1. */
   uint8_t missing, infinite, unseen;
-  bool weight, feature, other;
-  ptrdiff_t at; /* in the schema */
+  bool weight, feature;
+  int32_t other; /* the code of texts that are no level; -1: none has */
+  ptrdiff_t at;  /* in the schema */
   struct dict_map map[MAPS];
   int next; /* the map to be replaced next */
   double *number;

@@ -390,7 +390,7 @@ TEST(the_level_other_stands_for_all_that_is_no_level) {
   struct rfl_recipe_spec spec = missing_spec();
   struct rfl_variable own[3];
   memcpy(own, spec.variable, sizeof own);
-  own[1].other = true;
+  own[1].other = 2;
   spec.variable = own;
   spec.missing = false;
   struct use u = use_of(spec, RFL_FOR_SCORING);

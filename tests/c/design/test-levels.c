@@ -55,6 +55,8 @@ TEST(levels_are_in_c_order_over_all_frames) {
   for (int k = 0; k < 4; k++) CHECK_STR(rfl_levels_text(&found[0], k), f[k]);
   CHECK_EQ(found[1].n, 3);
   for (int k = 0; k < 3; k++) CHECK_STR(rfl_levels_text(&found[1], k), s[k]);
+  const uint64_t rows[] = {1, 2, 1};
+  for (int k = 0; k < 3; k++) CHECK_EQ(rfl_levels_rows(&found[1], k), rows[k]);
   rfl_levels_free(found, 2);
   for (int k = 0; k < 3; k++) rfl_frame_release(frame[k]);
   rfl_builder_release(b);
