@@ -1,22 +1,50 @@
-/* A recipe's plain list (see R/formula.R) as the struct that the core compiles.
- * Everything here lies in scratch memory of the call, so a jump of R leaves nothing
- * behind. */
+/* A recipe's plain list (see R/recipe.R) as the struct that the core compiles. Everything
+ * here lies in scratch memory of the call, so a jump of R leaves nothing behind. */
+#include <math.h>
+#include <string.h>
+
 #include "r_model.h"
 
 static int length_of(SEXP x) { return (int)Rf_xlength(x); }
 
+/* A field that a recipe may lack. */
+static bool flag_of(SEXP list, const char *name) {
+  SEXP x = r_get(list, name);
+  return !Rf_isNull(x) && r_flag(x);
+}
+static double number_of(SEXP list, const char *name) {
+  SEXP x = r_get(list, name);
+  return Rf_isNull(x) ? 0 : r_number(x);
+}
+
+static void read_hashed(SEXP from, struct rfl_variable *to) {
+  SEXP with = r_get(from, "with");
+  double seed = number_of(from, "seed");
+  to->kind = RFL_HASHED;
+  to->n_with = (size_t)Rf_xlength(with);
+  to->with = r_texts(with);
+  to->slots = (int32_t)number_of(from, "slots");
+  to->seed = (uint64_t)(int64_t)seed;
+}
+
 static void read_variable(SEXP from, struct rfl_variable *to) {
   to->name = r_string(r_get(from, "name"));
+  const char *kind = r_string(r_get(from, "kind"));
+  if (strcmp(kind, "hashed") == 0) {
+    read_hashed(from, to);
+    return;
+  }
   SEXP levels = r_get(from, "levels");
   to->kind = Rf_isNull(levels) ? RFL_NUMBER : RFL_CATEGORY;
   if (to->kind == RFL_NUMBER) return;
   to->logical = r_flag(r_get(from, "logical"));
+  to->other = (int32_t)number_of(from, "other");
   to->level = r_texts(levels);
   to->n_levels = length_of(levels);
 }
 
 static void read_coding(SEXP from, struct rfl_coding *to) {
-  if (Rf_isNull(from)) return; /* a number */
+  if (Rf_isNull(from)) return; /* a number, or hashed */
   SEXP select = r_get(from, "select"), matrix = r_get(from, "matrix");
   SEXP names = r_get(from, "names");
   to->columns = length_of(names);
@@ -48,10 +76,36 @@ static void read_response(SEXP from, struct rfl_recipe_spec *to) {
   if (Rf_isNull(from)) return;
   to->y = r_string(r_get(from, "name"));
   SEXP levels = r_get(from, "levels");
-  to->response = Rf_isNull(levels) ? RFL_RESPONSE_NUMBER : RFL_RESPONSE_CLASS;
+  const char *kind = r_string(r_get(from, "kind"));
+  to->response = Rf_isNull(levels)               ? RFL_RESPONSE_NUMBER
+                 : kind && !strcmp(kind, "code") ? RFL_RESPONSE_CODE
+                                                 : RFL_RESPONSE_CLASS;
   if (Rf_isNull(levels)) return;
   to->y_level = r_texts(levels);
   to->n_y_levels = length_of(levels);
+}
+
+static void read_extra(SEXP from, struct rfl_extra_spec *to) {
+  const char *kind = r_string(r_get(from, "kind"));
+  to->name = r_string(r_get(from, "name"));
+  to->kind = strcmp(kind, "level") == 0    ? RFL_EXTRA_LEVEL
+             : strcmp(kind, "bucket") == 0 ? RFL_EXTRA_BUCKET
+                                           : RFL_EXTRA_NUMBER;
+  to->may_miss = flag_of(from, "may_miss");
+  to->for_scoring = flag_of(from, "for_scoring");
+  to->buckets = (int32_t)number_of(from, "buckets");
+  SEXP levels = r_get(from, "levels");
+  if (Rf_isNull(levels)) return;
+  to->level = r_texts(levels);
+  to->n_levels = length_of(levels);
+}
+
+static void read_extras(SEXP list, struct rfl_recipe_spec *to) {
+  to->n_extra = (size_t)Rf_xlength(list);
+  struct rfl_extra_spec *extra = r_scratch(to->n_extra, sizeof *extra);
+  for (size_t i = 0; i < to->n_extra; i++)
+    read_extra(VECTOR_ELT(list, (R_xlen_t)i), &extra[i]);
+  to->extra = extra;
 }
 
 static void read_spec(SEXP list, struct rfl_recipe_spec *to) {
@@ -72,6 +126,10 @@ static void read_spec(SEXP list, struct rfl_recipe_spec *to) {
   SEXP offset = r_get(list, "offset");
   to->n_offsets = (size_t)Rf_xlength(offset);
   to->offset = Rf_isNull(offset) ? NULL : r_texts(offset);
+  read_extras(r_get(list, "extras"), to);
+  to->missing = flag_of(list, "missing");
+  to->shared = flag_of(list, "shared");
+  to->keyed = flag_of(list, "keyed");
 }
 
 enum rfl_code r_recipe_make(SEXP list, struct rfl_recipe **gives, struct rfl_err *err) {

@@ -71,6 +71,8 @@ enum rfl_code name_columns(struct rfl_recipe *, struct rfl_err *);
 
 /* What the values of a column are hashed with. */
 uint64_t hash_key(uint64_t seed, const char *name);
+/* Canonical text of a value that is there, maybe in `room` of RFL_DOUBLE_TEXT bytes. */
+struct rfl_bytes value_text(const struct rfl_column *, size_t row, char *room);
 /* Of the value's canonical text; of a missing one a number of its own. */
 uint64_t hash_value(uint64_t key, const struct rfl_column *, size_t row);
 uint64_t hash_text(uint64_t key, struct rfl_bytes);

@@ -43,28 +43,40 @@ static size_t print_double(char *to, double x) {
   return rfl_print_double(to, x);
 }
 
-uint64_t hash_value(uint64_t key, const struct rfl_column *c, size_t row) {
-  char text[RFL_DOUBLE_TEXT];
+struct rfl_bytes value_text(const struct rfl_column *c, size_t row, char *room) {
+  struct rfl_bytes text = {(const uint8_t *)room, 0};
   switch (c->type) {
     case RFL_LOGICAL:
-      return c->i32[row] ? rfl_hash(key, "TRUE", 4) : rfl_hash(key, "FALSE", 5);
+      text.n = c->i32[row] ? 4 : 5;
+      memcpy(room, c->i32[row] ? "TRUE" : "FALSE", text.n);
+      return text;
     case RFL_INTEGER:
-      return rfl_hash(key, text, rfl_print_int64(text, c->i32[row]));
+      text.n = rfl_print_int64(room, c->i32[row]);
+      return text;
     case RFL_INTEGER64:
-      return rfl_hash(key, text, rfl_print_int64(text, c->i64[row]));
+      text.n = rfl_print_int64(room, c->i64[row]);
+      return text;
     case RFL_DOUBLE:
-      if (isnan(c->f64[row])) return hash_missing(key);
-      return rfl_hash(key, text, print_double(text, c->f64[row]));
+      text.n = print_double(room, c->f64[row]);
+      return text;
     case RFL_TIMESTAMP:
-      return rfl_hash(key, text, rfl_print_instant(text, c->i64[row]));
+      text.n = rfl_print_instant(room, c->i64[row]);
+      return text;
     case RFL_DATE:
-      return rfl_hash(key, text, rfl_print_date(text, c->i32[row]));
+      text.n = rfl_print_date(room, c->i32[row]);
+      return text;
     case RFL_FACTOR:
-      return hash_text(key, rfl_dict_level(c->dict, c->i32[row]));
+      return rfl_dict_level(c->dict, c->i32[row]);
     default:
-      return rfl_hash(key, c->bytes + c->offset[row],
-                      (size_t)(c->offset[row + 1] - c->offset[row]));
+      return (struct rfl_bytes){(const uint8_t *)c->bytes + c->offset[row],
+                                (size_t)(c->offset[row + 1] - c->offset[row])};
   }
+}
+
+uint64_t hash_value(uint64_t key, const struct rfl_column *c, size_t row) {
+  char room[RFL_DOUBLE_TEXT];
+  if (c->type == RFL_DOUBLE && isnan(c->f64[row])) return hash_missing(key);
+  return hash_text(key, value_text(c, row, room));
 }
 
 /* ---- keys of rows ---- */

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/text.h"
+#include "design/compiled.h"
 
 /* One pass over frames. A factor column is marked by code and touched once a level; a
  * string is hashed once a row. */
@@ -89,6 +91,23 @@ static enum rfl_code take_string(struct rfl_levels_search *s, const struct rfl_c
   return RFL_OK;
 }
 
+/* A logical or a number, by its canonical text. */
+static enum rfl_code take_number(struct rfl_levels_search *s, const struct rfl_column *c,
+                                 size_t n, struct rfl_levels *found,
+                                 struct rfl_err *err) {
+  char room[RFL_DOUBLE_TEXT];
+  for (size_t i = 0; i < n && !found->over; i++) {
+    if (!s->complete[i] || !rfl_column_has(c, i)) continue;
+    if (c->type == RFL_DOUBLE && isnan(c->f64[i])) continue;
+    struct rfl_bytes text = value_text(c, i, room);
+    int32_t code;
+    RFL_TRY(rfl_dict_code(found->dict, (const char *)text.p, text.n, &code, err));
+    RFL_TRY(count_rows(found, code, 1, err));
+    found->over = s->spec->limit > 0 && code >= s->spec->limit;
+  }
+  return RFL_OK;
+}
+
 static enum rfl_code take_frame(struct rfl_levels_search *s, const struct rfl_frame *f,
                                 struct rfl_err *err) {
   if (f->n_rows > s->cap) {
@@ -106,10 +125,14 @@ static enum rfl_code take_frame(struct rfl_levels_search *s, const struct rfl_fr
       RFL_TRY(take_factor(s, c, f->n_rows, &s->found[k], err));
     else if (c->type == RFL_STRING)
       RFL_TRY(take_string(s, c, f->n_rows, &s->found[k], err));
+    else if (c->type <= RFL_DOUBLE)
+      RFL_TRY(take_number(s, c, f->n_rows, &s->found[k], err));
     else
-      return rfl_fail(err, RFL_ESCHEMA,
-                      "Column `%s` must be a factor or a string to have levels, not %s.",
-                      s->spec->category[k], rfl_type_name(c->type));
+      return rfl_fail(
+          err, RFL_ESCHEMA,
+          "Column `%s` must be a factor, a string or a number to have levels, "
+          "not %s.",
+          s->spec->category[k], rfl_type_name(c->type));
   }
   return RFL_OK;
 }

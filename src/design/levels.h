@@ -23,7 +23,7 @@ struct rfl_levels_spec {
   const char *const *used; /* columns that a row must have, beside the
                              category itself: all those of the fit */
   size_t n_used;
-  const char *const *category; /* factor or string columns whose levels are wanted */
+  const char *const *category; /* columns whose levels are wanted */
   size_t n;
   int32_t limit; /* of levels of a string column; 0: none */
 };
@@ -36,8 +36,7 @@ struct rfl_levels {
 };
 
 /* The search a frame at a time, for rows that are not all in memory; close() does not
- * release. RFL_ESCHEMA: a frame lacks a column, or a category is neither factor nor
- * string. */
+ * release. RFL_ESCHEMA: a frame lacks a column, or a category is a time or raw. */
 struct rfl_levels_search;
 enum rfl_code rfl_levels_search_new(const struct rfl_levels_spec *,
                                     struct rfl_levels_search **gives,

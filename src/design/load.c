@@ -116,34 +116,16 @@ static enum rfl_code map_of(struct source_column *to, const struct rfl_column *c
 
 static int32_t level_of_value(const struct source_column *to, const struct rfl_column *c,
                               size_t row) {
-  char text[RFL_DOUBLE_TEXT];
-  if (c->type == RFL_STRING) {
-    int32_t from = c->offset[row];
-    return level_find(to->levels, c->bytes + from, (size_t)(c->offset[row + 1] - from));
-  }
-  if (c->type == RFL_LOGICAL)
-    return c->i32[row] ? level_find(to->levels, "TRUE", 4)
-                       : level_find(to->levels, "FALSE", 5);
-  int64_t x = c->type == RFL_INTEGER64 ? c->i64[row] : c->i32[row];
-  return level_find(to->levels, text, rfl_print_int64(text, x));
+  char room[RFL_DOUBLE_TEXT];
+  struct rfl_bytes text = value_text(c, row, room);
+  return level_find(to->levels, (const char *)text.p, text.n);
 }
 
 /* "user_id: 'u17'", cut at a whole character. */
 static void describe(const struct source_column *to, const struct rfl_column *c,
                      size_t row, char *out, size_t size) {
   char number[RFL_DOUBLE_TEXT];
-  struct rfl_bytes text = {(const uint8_t *)number, 0};
-  if (c->type == RFL_FACTOR)
-    text = rfl_dict_level(c->dict, c->i32[row]);
-  else if (c->type == RFL_STRING)
-    text = (struct rfl_bytes){(const uint8_t *)c->bytes + c->offset[row],
-                              (size_t)(c->offset[row + 1] - c->offset[row])};
-  else if (c->type == RFL_LOGICAL)
-    text.n =
-        (size_t)snprintf(number, sizeof number, "%s", c->i32[row] ? "TRUE" : "FALSE");
-  else
-    text.n =
-        rfl_print_int64(number, c->type == RFL_INTEGER64 ? c->i64[row] : c->i32[row]);
+  struct rfl_bytes text = value_text(c, row, number);
   size_t name = rfl_utf8_prefix(
       to->name, size / 2 < strlen(to->name) ? size / 2 : strlen(to->name));
   size_t room = size - name - 6, n = text.n < room ? text.n : room;
@@ -173,7 +155,7 @@ static enum rfl_code codes_load(struct rfl_workspace *w, struct source_column *t
   if (other < 0 && to->unseen == MARK_NEW) other = -2;
   for (size_t i = 0; i < rows->n; i++) {
     size_t at = rows->row + i;
-    if (!rfl_column_has(c, at)) {
+    if (!rfl_column_has(c, at) || (c->type == RFL_DOUBLE && isnan(c->f64[at]))) {
       w->mark[i] |= to->missing;
       to->code[i] = to->missing ? 0 : -1;
       continue;

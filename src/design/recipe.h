@@ -124,7 +124,7 @@ void rfl_workspace_seek(struct rfl_workspace *, uint64_t row);
 /* Columns are found by name; a frame that lacks one, or has it with a type that does not
  * fit, is RFL_ESCHEMA naming both. A number may be integer, double, logical, integer64,
  * date, timestamp; a category factor, string, logical, or (by its canonical text)
- * integer. block->row is set (frame rows, relative to the frame, not the slice) unless
+ * a number. block->row is set (frame rows, relative to the frame, not the slice) unless
  * every row of the slice is used. Negative or missing weights are RFL_EDATA. Plain double
  * columns of complete slices are views of the frame: nothing is copied (but with
  * `missing`). */

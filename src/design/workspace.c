@@ -167,8 +167,7 @@ void rfl_workspace_seek(struct rfl_workspace *w, uint64_t row) { w->next_row = r
 static bool type_fits(const struct source_column *c, enum rfl_type type) {
   if (c->load == LOAD_HASH) return type != RFL_RAW;
   if (c->load == LOAD_LEVEL)
-    return type == RFL_FACTOR || type == RFL_STRING || type == RFL_LOGICAL ||
-           type == RFL_INTEGER || type == RFL_INTEGER64;
+    return type != RFL_RAW && type != RFL_TIMESTAMP && type != RFL_DATE;
   return type != RFL_FACTOR && type != RFL_STRING && type != RFL_RAW;
 }
 

@@ -156,9 +156,11 @@ TEST(categories_come_as_factor_string_logical_or_integer) {
   CHECK_EQ(u.block.coded[0].code[0], 2);
   CHECK_OK(apply_text(&u, "x double, f string", "1 10"), &err);
   CHECK_EQ(u.block.coded[0].code[0], 0);
-  CHECK_EQ(apply_text(&u, "x double, f double", "1 10"), RFL_ESCHEMA);
+  CHECK_OK(apply_text(&u, "x double, f double", "1 10;2 nan;3 2.5"), &err);
+  CHECK_EQ(u.block.n, 1);
+  CHECK_EQ(apply_text(&u, "x double, f date", "1 10"), RFL_ESCHEMA);
   CHECK_STR(err.message,
-            "The column `f` is of type double; the model uses it as a category.");
+            "The column `f` is of type date; the model uses it as a category.");
   use_end(&u);
 }
 
