@@ -182,7 +182,7 @@ level_counts <- function(recipe, rows, events) {
   at <- as.integer(recipe$intercept)
   cells <- lapply(recipe$terms, \(term) {
     levels <- term_levels(recipe, term)
-    here <- at + seq_len(prod(lengths(levels)))
+    here <- at + seq_len(term_cells(recipe, term))
     at <<- max(at, here)
     if (length(levels) < length(term$variables)) {
       return(NULL)

@@ -11,6 +11,7 @@ max_levels <- 1000L
 # all others are in C order (numbers: in theirs), whatever the session's collation.
 find_levels <- function(plan, rows, levels = NULL, min_count = 0, hash = FALSE, missing = FALSE,
                         code = FALSE, extras = NULL) {
+  if (is.null(min_count)) min_count <- 0
   features <- if (!hash) feature_categories(plan, rows)
   check_declared(levels, features)
   response <- if (plan$response > 0L) plan$column[[plan$response]]

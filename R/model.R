@@ -57,173 +57,6 @@ stream_kind <- function(type, name) {
   )
 }
 
-# The columns of a data frame that a plan uses, as a list. A name that is not a column may be a
-# variable of the formula's environment when `env` is given: its values are taken now.
-frame_columns <- function(data, names, env = NULL, arg = "data") {
-  columns <- lapply(stats::setNames(nm = names), \(name) {
-    if (name %in% base::names(data)) {
-      return(data[[name]])
-    }
-    value <- if (is.null(env)) NULL else get0(name, envir = env)
-    if (is.null(value) || is.function(value)) {
-      abort_kind("schema", c(
-        "`{arg}` has no column `{name}`, which the formula uses.",
-        i = "It has {.val {base::names(data)}}."
-      ))
-    }
-    if (length(value) != nrow(data)) {
-      abort_argument(
-        "`{name}` is not a column of `{arg}`, and as a variable it must have {nrow(data)} values, ",
-        "not {length(value)}."
-      )
-    }
-    value
-  })
-  columns
-}
-
-# `weights` and `offset` as in glm(): evaluated in the data, then where the formula was written.
-# A plain column name stays a name, so that update() finds it in new rows; anything else becomes
-# the column `into`.
-extra_column <- function(expr, data, env, arg, into) {
-  if (is.null(expr)) {
-    return(NULL)
-  }
-  if (is.symbol(expr) && as.character(expr) %in% names(data)) {
-    return(list(name = as.character(expr), value = NULL))
-  }
-  if (is_stream(data)) {
-    abort_argument("`{arg}` must be a column of the stream, not `{deparse1(expr)}`.")
-  }
-  value <- tryCatch(eval(expr, data, env), error = \(e) {
-    reason <- conditionMessage(e)
-    abort_argument("`{arg}` cannot be evaluated: {reason}.")
-  })
-  if (is.null(value)) {
-    return(NULL)
-  }
-  if (!is.numeric(value) || !is.null(dim(value))) {
-    abort_argument("`{arg}` must be a numeric vector, not {describe(value)}.")
-  }
-  if (length(value) != nrow(data)) {
-    abort_argument("`{arg}` must have {nrow(data)} values, one a row, not {length(value)}.")
-  }
-  list(name = into, value = as.double(value))
-}
-
-subset_rows <- function(expr, data, env) {
-  if (is.null(expr)) {
-    return(NULL)
-  }
-  if (is_stream(data)) {
-    abort_argument("`subset` must be left out for a stream: it is evaluated in a data frame.")
-  }
-  rows <- eval(expr, data, env)
-  if (is.null(rows)) {
-    return(NULL)
-  }
-  if (is.logical(rows)) rows <- rows & !is.na(rows)
-  if (!is.logical(rows) && !is.numeric(rows)) {
-    abort_argument("`subset` must be logical or row numbers, not {describe(rows)}.")
-  }
-  seq_len(nrow(data))[rows]
-}
-
-# Everything that a fit needs to know of its rows: kinds of the columns, contrasts that factors
-# bring along, and the frames. `cut`: rows of a frame, for tests; NULL: one frame.
-learning_rows <- function(plan, data, extras, subset = NULL, cut = NULL) {
-  if (is_stream(data)) {
-    return(stream_rows(plan, data, extras))
-  }
-  columns <- frame_columns(data, plan$used, environment(plan$terms))
-  kind <- vapply(names(columns), \(name) column_kind(columns[[name]], name), "")
-  for (extra in extras) {
-    value <- extra$value
-    if (is.null(value)) {
-      value <- data[[extra$name]]
-      if (!is.numeric(value)) {
-        abort_argument("The column `{extra$name}` must be numeric, not {describe(value)}.")
-      }
-    }
-    columns[[extra$name]] <- value
-  }
-  if (!is.null(subset)) columns <- lapply(columns, \(x) x[subset])
-  rows <- as_columns(columns, if (is.null(subset)) nrow(data) else length(subset))
-  check_offsets(plan, kind)
-  list(
-    kind = kind, columns = rows, used = names(rows), frames = cut_frames(rows, cut),
-    own = lapply(Filter(is.factor, columns), \(f) attr(f, "contrasts")),
-    ordered = names(Filter(is.ordered, columns))
-  )
-}
-
-check_offsets <- function(plan, kind) {
-  odd <- plan$offset[kind[plan$offset] != "number"]
-  if (length(odd)) {
-    abort_argument("The offset `{odd[[1L]]}` must be a number, not a {kind[[odd[[1L]]]]}.")
-  }
-}
-
-stream_rows <- function(plan, data, extras) {
-  types <- stream_types(data)
-  unknown <- setdiff(plan$used, names(types))
-  if (length(unknown)) {
-    abort_kind("schema", c(
-      "The stream has no field {.val {unknown}}, which the formula uses.",
-      i = "Its fields are {.val {names(types)}}.",
-      i = "A variable of the session cannot stand for a column of a stream."
-    ))
-  }
-  kind <- vapply(plan$used, \(name) stream_kind(types[[name]], name), "")
-  fields <- unique(c(plan$used, vapply(extras, \(extra) extra$name, "")))
-  check_offsets(plan, kind)
-  list(
-    kind = kind, columns = NULL, used = fields, frames = stream_frames(data, fields),
-    own = list(), ordered = character()
-  )
-}
-
-# A list of columns as a data frame, without any of data.frame()'s conversions.
-as_columns <- function(columns, n) {
-  structure(columns, class = "data.frame", row.names = .set_row_names(n))
-}
-
-cut_frames <- function(rows, cut) {
-  if (is.null(cut)) {
-    return(df_frames(rows))
-  }
-  starts <- seq(1L, max(1L, nrow(rows)), by = cut)
-  .Call(c_frames_join, lapply(starts, \(from) {
-    upto <- min(nrow(rows), from + cut - 1L)
-    df_frames(rows[seq_len(upto - from + 1L) + from - 1L, , drop = FALSE])
-  }))
-}
-
-# ---- levels --------------------------------------------------------------------------
-
-max_levels <- 1000L
-
-# The levels of every category that occur in complete rows: a factor of a data frame keeps its
-# own order, all others are in C order, whatever the session's collation.
-find_levels <- function(plan, rows) {
-  category <- plan$used[rows$kind[plan$used] %in% c("factor", "string")]
-  found <- .Call(c_frames_levels, rows$frames, rows$used, category, max_levels)
-  levels <- stats::setNames(found, category)
-  for (name in category) {
-    if (is.null(levels[[name]])) {
-      abort_argument(c(
-        "`{name}` has more than {big(max_levels)} levels, too many for a factor.",
-        i = "Declare fewer levels, or drop it from the formula."
-      ))
-    }
-    own <- base::levels(rows$columns[[name]])
-    if (!is.null(own)) levels[[name]] <- own[own %in% levels[[name]]]
-  }
-  logical <- names(rows$kind)[rows$kind == "logical"]
-  levels[logical] <- rep(list(c("FALSE", "TRUE")), length(logical))
-  levels
-}
-
 # ---- the fit -------------------------------------------------------------------------
 
 # Rows -> levels -> recipe -> state -> model, for every learner. `job` holds
@@ -231,19 +64,26 @@ find_levels <- function(plan, rows) {
 #   na_action, contrasts, defaults (options("contrasts")), control, family (or NULL)
 #   learner   its name in C
 #   recipe    further arguments of compile_recipe(), a list
+#   levels    declared levels, a list by name; or NULL
+#   min_count rows below which a level is pooled into `other`; or NULL
 #   check     function(rows): refuses rows that the learner cannot take; or NULL
 #   options   function(recipe): the learner's options for C, a list
 #   half_life rows after which a row counts half in updates; NULL: never
 # `cut`: rows of a frame; NULL for one frame. Only tests cut.
 fit_rows <- function(job, cut = NULL, class) {
   job$data <- with_budget(job$data, job$control)
-  rows <- learning_rows(job$plan, job$data, job$extras, job$subset, cut)
+  more <- job$recipe$extras
+  check_trials(job$plan, job$family)
+  rows <- learning_rows(job$plan, job$data, job$extras, job$subset, cut, more, job$recipe$keyed)
   if (!is.null(job$check)) job$check(rows)
+  levels <- find_levels(
+    job$plan, rows, job$levels, job$min_count, isTRUE(job$recipe$hash),
+    isTRUE(job$recipe$missing), identical(job$recipe$response, "code"), more
+  )
   recipe <- do.call(compile_recipe, c(
     list(
-      job$plan, rows$kind, find_levels(job$plan, rows), rows$ordered, rows$own, job$contrasts,
-      job$defaults,
-      weight = job$extras$weights$name, offset = job$extras$offset$name
+      job$plan, rows, levels, job$contrasts, job$defaults,
+      weight = rows$extras$weights$name, offset = rows$extras$offset$name
     ),
     job$recipe
   ))
@@ -252,7 +92,7 @@ fit_rows <- function(job, cut = NULL, class) {
   )
   fitted <- .Call(c_model_fit, job$learner, rows$frames, recipe, options)
   tt <- job$plan$terms
-  environment(tt) <- kept_environment(job)
+  environment(tt) <- kept_environment(job, recipe)
   object <- structure(
     list(
       call = job$call, formula = stats::formula(tt), terms = tt, learner = job$learner,
@@ -301,11 +141,16 @@ tidy_call <- function(call, verb) {
   call
 }
 
-# The formula's environment may hold the data: it is kept only for weights or an offset that are
-# computed from variables of it.
-kept_environment <- function(job) {
-  outside <- setdiff(unlist(lapply(job$calls, all.vars)), names(job$data))
-  if (length(outside)) environment(job$plan$terms) else globalenv()
+# The formula's environment may hold the data: it is kept only for weights or an offset that are a
+# vector of it. What terms took from it is in the recipe.
+kept_environment <- function(job, recipe) {
+  if (any(vapply(job$extras, \(extra) !is.null(extra$value), NA))) {
+    return(environment(job$plan$terms))
+  }
+  taken <- unlist(lapply(recipe$computed, \(entry) c(entry$constants, entry$functions)),
+    recursive = FALSE)
+  taken <- taken[!startsWith(as.character(names(taken)), ".")]
+  if (length(taken)) list2env(taken, parent = globalenv()) else globalenv()
 }
 
 factor_levels <- function(recipe) {
@@ -316,29 +161,6 @@ factor_levels <- function(recipe) {
 }
 
 # ---- rows for a model that is there --------------------------------------------------
-
-# The frames of new rows: the columns that scoring or learning need, by name, and weights and
-# offset that are expressions.
-new_rows <- function(object, newdata, what, cut = NULL) {
-  check_data(newdata, "newdata")
-  needed <- recipe_columns(object, what)
-  if (is_stream(newdata)) {
-    newdata <- with_budget(newdata, object$control)
-    return(stream_frames(newdata, if (length(needed)) needed else names(newdata)[[1L]]))
-  }
-  env <- environment(object$terms)
-  given <- list("(weights)" = object$weights_call, "(offset)" = object$offset_call)
-  made <- lapply(intersect(needed, names(given)), \(name) {
-    arg <- if (name == "(weights)") "weights" else "offset"
-    extra_column(given[[name]], newdata, env, arg, name)
-  })
-  plain <- setdiff(needed, names(given))
-  columns <- frame_columns(newdata, plain, arg = "newdata")
-  # Frames without a column have no rows, and a model of the mean alone needs none.
-  if (!length(columns)) columns <- list(.row = numeric(nrow(newdata)))
-  for (extra in made) columns[[extra$name]] <- extra$value
-  cut_frames(as_columns(columns, nrow(newdata)), cut)
-}
 
 # Scores of C: `what` is a code of the learner. Several columns come one after the other.
 score_frames <- function(object, frames, what, unseen) {

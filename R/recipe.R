@@ -11,20 +11,24 @@
 #   shared    slots of the one table of all hashed terms, or 0: each term has its own
 #   open      hashed terms have no slots: their learner keeps a dictionary
 #   hash      every category is hashed: no levels are looked for
+#   coding    "full": every factor has all its levels as columns, one being enough
+#   intercept FALSE: none, whatever the formula says
 #   keyed     random choices are keyed by position
 #   seed      of the hashes
 compile_recipe <- function(plan, rows, levels, contrasts = NULL,
                            defaults = c("contr.treatment", "contr.poly"), weight = NULL,
                            offset = NULL, extras = NULL, response = NULL, missing = FALSE,
-                           shared = 0, open = FALSE, hash = FALSE, keyed = FALSE, seed = 0) {
+                           shared = 0, open = FALSE, hash = FALSE, keyed = FALSE, seed = 0,
+                           coding = c("contrasts", "full"), intercept = plan$intercept) {
+  coding <- check_choice(coding, c("contrasts", "full"))
   build <- new_build(plan, rows, levels, list(
     shared = shared, open = open, hash = hash, seed = seed
   ))
-  coded <- code_factors(build, rows, contrasts, defaults)
+  coded <- if (coding == "contrasts") code_factors(build, rows, contrasts, defaults)
   terms <- compile_terms(build, coded)
   structure(
     list(
-      variables = build$variables, intercept = plan$intercept, terms = terms,
+      variables = build$variables, intercept = intercept, terms = terms,
       response = compile_response(plan, rows, levels, response),
       weight = weight, offset = c(plan$offset, offset),
       contrasts = lapply(coded, \(code) code$choice), extras = compile_extras(extras, levels),
@@ -204,9 +208,12 @@ hashed_products <- function(build, members) {
   hashed <- add_hashed(build, members[category])
   numbers <- lapply(build$member[as.character(members[!category])], as.integer)
   grid <- expand_indices(lengths(numbers))
+  ahead <- sum(cumsum(category) == 0L)
   lapply(seq_len(nrow(grid)), \(g) {
     chosen <- as.integer(unlist(Map(`[`, numbers, grid[g, ])))
-    list(variables = c(chosen, hashed), codings = vector("list", length(chosen) + 1L))
+    list(
+      variables = append(chosen, hashed, ahead), codings = vector("list", length(chosen) + 1L)
+    )
   })
 }
 
@@ -219,7 +226,11 @@ plain_products <- function(build, members, full, coded) {
       return(NULL)
     }
     variable <- build$variables[[build$member[[as.character(i)]]]]
-    if (full[[i]]) full_coding(variable$levels) else coded[[variable$name]]$coding
+    if (full[[i]] || is.null(coded)) {
+      full_coding(variable$levels)
+    } else {
+      coded[[variable$name]]$coding
+    }
   })
   wide <- lengths(variables) > 1L
   behind <- cumsum(wide) > 0L & !vapply(codings, is.null, NA)
@@ -238,6 +249,9 @@ plain_products <- function(build, members, full, coded) {
 
 # All indices below `sizes`, the first fastest, one row each.
 expand_indices <- function(sizes) {
+  if (!length(sizes)) {
+    return(matrix(integer(), 1L, 0L))
+  }
   n <- prod(sizes)
   before <- c(1, cumprod(sizes))
   matrix(unlist(lapply(seq_along(sizes), \(k) {
@@ -270,7 +284,7 @@ compile_response <- function(plan, rows, levels, want) {
     }
     return(list(name = name, kind = "number"))
   }
-  if (kind == "number") {
+  if (want == "class" && kind == "number") {
     abort_argument("The response `{name}` must be a factor, a string or a logical, not a number.")
   }
   list(name = name, kind = want, levels = as.vector(levels[[name]]))

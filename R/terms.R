@@ -63,7 +63,7 @@ trials_of <- function(successes, failures) successes + failures
 # written; `basis`: what to call these rows.
 freeze_term <- function(expr, label, name, data, env, basis = "all rows") {
   entry <- list(
-    label = label, columns = name, inputs = character(), expr = plain_calls(expr),
+    label = label, name = name, columns = name, inputs = character(), expr = plain_calls(expr),
     constants = list(), functions = list()
   )
   entry <- take_names(entry, data, env)
@@ -99,7 +99,13 @@ plain_calls <- function(expr) {
   expr
 }
 
-called_names <- function(expr) setdiff(all.names(expr), all.vars(expr))
+called_names <- function(expr) {
+  if (!is.call(expr)) {
+    return(character())
+  }
+  head <- if (is.symbol(expr[[1L]])) as.character(expr[[1L]])
+  unique(c(head, unlist(lapply(as.list(expr), called_names))))
+}
 
 # Columns of the data that the expression names, and copies of what else it names.
 take_names <- function(entry, data, env) {
@@ -227,7 +233,7 @@ compute_term <- function(entry, data, n) {
     abort_argument("`{entry$label}` must have {n} value{?s}, one a row, not {NROW(value)}.")
   }
   if (!is.matrix(value)) {
-    return(stats::setNames(list(value), entry$columns[[1L]]))
+    return(stats::setNames(list(value), entry$name))
   }
   if (!is.numeric(value) && !is.logical(value)) {
     abort_argument("The matrix `{entry$label}` must be of numbers, not {typeof(value)}.")
@@ -235,7 +241,7 @@ compute_term <- function(entry, data, n) {
   names <- if (ncol(value) > 1L) colnames(value) else ""
   if (is.null(names)) names <- as.character(seq_len(ncol(value)))
   columns <- lapply(seq_len(ncol(value)), \(k) as.double(value[, k]))
-  stats::setNames(columns, paste0(entry$columns[[1L]], names))
+  stats::setNames(columns, paste0(entry$name, names))
 }
 
 # Which computed columns of a recipe are among `columns`, by entry.

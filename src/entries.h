@@ -38,6 +38,7 @@ ENTRY(reader_read, 2)
 ENTRY(reader_tally, 1)
 /* r_model.c */
 ENTRY(frames_levels, 4)
+ENTRY(hashed_codes, 2)
 ENTRY(model_fit, 4)
 ENTRY(model_learn, 5)
 ENTRY(model_result, 2)

@@ -1,6 +1,5 @@
 /* A recipe's plain list (see R/recipe.R) as the struct that the core compiles. Everything
  * here lies in scratch memory of the call, so a jump of R leaves nothing behind. */
-#include <math.h>
 #include <string.h>
 
 #include "r_model.h"
@@ -136,4 +135,36 @@ enum rfl_code r_recipe_make(SEXP list, struct rfl_recipe **gives, struct rfl_err
   struct rfl_recipe_spec spec = {0};
   read_spec(list, &spec);
   return rfl_recipe_new(&spec, gives, err);
+}
+
+/* ---- hashed() ---- */
+
+/* Codes of the first coded column of a recipe for all rows of frames in memory. */
+SEXP ffi_hashed_codes(SEXP frames, SEXP recipe) {
+  struct r_frames *in = r_frames_get(frames);
+  struct r_bench *b;
+  SEXP bench = PROTECT(r_bench_new(NULL, &b));
+  struct rfl_err err = {0};
+  enum rfl_code code = r_recipe_make(recipe, &b->recipe, &err);
+  if (!code)
+    code = rfl_workspace_new(b->recipe, RFL_FOR_SCORING, RFL_UNSEEN_NA, &b->ws, &err);
+  r_finish(code, &err);
+  SEXP codes = PROTECT(Rf_allocVector(INTSXP, (R_xlen_t)r_frames_rows(in)));
+  size_t done = 0;
+  for (size_t k = 0; !code && k < r_frames_count(in); k++) {
+    struct rfl_frame *frame = NULL;
+    struct rfl_block block = {0};
+    code = r_frames_take(in, k, &frame, &err);
+    if (code) break;
+    struct rfl_rows rows = {.frame = frame, .n = frame->n_rows};
+    code = rfl_recipe_apply(b->recipe, &rows, b->ws, &block, &err);
+    if (!code && block.n)
+      memcpy(INTEGER(codes) + done, block.coded[0].code, block.n * sizeof(int));
+    done += frame->n_rows;
+    rfl_frame_release(frame);
+  }
+  r_finish(code, &err);
+  r_handle_close(bench);
+  UNPROTECT(2);
+  return codes;
 }

@@ -108,14 +108,17 @@ fit_cut <- function(formula, data, family = gaussian(), cut = NULL, weights = NU
 }
 
 # The compiled recipe of a formula over a data frame, and its model matrix from C.
-recipe_of <- function(formula, data, contrasts = NULL) {
+recipe_of <- function(formula, data, contrasts = NULL, ..., levels = NULL, min_count = 0,
+                      hash = FALSE) {
   plan <- parse_formula(formula, data_fields(data))
   rows <- learning_rows(plan, data, list())
-  compile_recipe(plan, rows$kind, find_levels(plan, rows), rows$ordered, rows$own, contrasts)
+  found <- find_levels(plan, rows, levels, min_count, hash)
+  compile_recipe(plan, rows, found, contrasts, hash = hash, ...)
 }
 
 matrix_of <- function(recipe, data) {
-  out <- .Call(c_recipe_matrix, recipe, df_frames(data), 0L)
+  model <- list(recipe = recipe, terms = y ~ x, control = list())
+  out <- .Call(c_recipe_matrix, recipe, new_rows(model, data, "score"), 0L)
   columns <- design_columns(recipe)
   names <- list(rownames(data)[out$row], columns$names)
   structure(out$x, dimnames = names, assign = columns$assign)

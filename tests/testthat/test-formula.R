@@ -69,7 +69,8 @@ test_that("`.` leaves out metadata and raw columns", {
 
 test_that("a column that is taken out again leaves no row out", {
   d <- data.frame(y = c(1, 2, 4, 3), x = c(NA, 1, 2, 3), z = c(1, 3, 2, 5))
-  expect_identical(parse_formula(y ~ . - x, data_fields(d))$used, c("y", "z"))
+  plan <- parse_formula(y ~ . - x, data_fields(d))
+  expect_identical(names(learning_rows(plan, d, list())$kind), c("y", "z"))
   expect_equal(stream_glm(y ~ . - x, d)$counts$used, 4)
 })
 
@@ -89,12 +90,16 @@ test_that("what cannot be compiled is refused by name", {
   expect_snapshot(error = TRUE, {
     parse_formula("y ~ x", names(d))
     parse_formula(~x, names(d))
-    parse_formula(y ~ log(x), names(d))
-    parse_formula(y ~ x + I(x^2), names(d))
-    parse_formula(y ~ offset(log(x)), names(d))
-    parse_formula(log(y) ~ x, names(d))
-    parse_formula(cbind(y, x) ~ s, names(d))
+    parse_formula(y ~ hashed(log(x)), names(d))
+    parse_formula(y ~ hashed(x, bits = 30), names(d))
+    parse_formula(hashed(y) ~ x, names(d))
+    parse_formula(cbind(y, x, x) ~ s, names(d))
+    stream_glm(cbind(y, x) ~ s, d, poisson)
     parse_formula(y ~ x + y:x, names(d))
+    recipe_of(y ~ nosuch(x), d)
+    recipe_of(y ~ log(x, nosuch), d)
+    recipe_of(y ~ log(s), d)
+    recipe_of(y ~ I(1:3), d)
     recipe_of(y ~ g, d)
     recipe_of(y ~ n, d)
     recipe_of(y ~ list, d)
