@@ -9,7 +9,7 @@
 #   make check           R CMD build and R CMD check
 #   make lint            floors, sizes and format
 #   make fmt             format the C files by clang-format
-#   make fuzz            every tests/fuzz/fuzz-*.c for FUZZ_SECONDS each, from a copy of its corpus
+#   make fuzz            every tests/fuzz/fuzz-*.c for FUZZ_SECONDS each (FUZZ_SECONDS_json: that one), from a copy of its corpus
 #   make cov             coverage of the C tests, by lcov
 #   make analyze         cppcheck and gcc -fanalyzer over the core
 #   make bench           the measurements of bench/RESULTS.md
@@ -29,7 +29,7 @@ SAN_fuzz = -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=und
 OPT_san = -O1 -g
 OPT_tsan = -O1 -g
 OPT_opt = -O2 -g
-OPT_cov = -O0 -g --coverage
+OPT_cov = -O1 -g --coverage
 OPT_fuzz = -O1 -g
 OPT_analyze = -O1 -g -fanalyzer -Wno-analyzer-shift-count-overflow -Wno-unused-value -Wno-sign-conversion -DRFL_ANALYZE
 CFLAGS = -std=c11 $(WARN) $(OPT_$(MODE)) $(SAN_$(MODE)) $(EXTRA) -fPIC -pthread -D_GNU_SOURCE -Isrc -Itests/c
@@ -80,7 +80,7 @@ fuzz-run-%: $(BUILD)/fuzz-%
 	@rm -rf $(BUILD)/fuzzed/$*; mkdir -p $(BUILD)/fuzzed/$*/corpus
 	@cp tests/fuzz/corpus/$*/* $(BUILD)/fuzzed/$*/corpus/
 	@dictionary=; if [ -f tests/fuzz/$*.dict ]; then dictionary=-dict=tests/fuzz/$*.dict; fi; \
-	if $(BUILD)/fuzz-$* -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -max_len=65536 $$dictionary \
+	if $(BUILD)/fuzz-$* -max_total_time=$(or $(FUZZ_SECONDS_$*),$(FUZZ_SECONDS)) -timeout=10 -rss_limit_mb=2048 -max_len=65536 $$dictionary \
 	  -artifact_prefix=$(BUILD)/fuzzed/$*/ $(BUILD)/fuzzed/$*/corpus >$(BUILD)/fuzzed/$*/log 2>&1; \
 	then echo "ok fuzz-$*: $$(tail -n 1 $(BUILD)/fuzzed/$*/log)"; \
 	else echo "not ok fuzz-$*"; tail -n 60 $(BUILD)/fuzzed/$*/log; exit 1; fi
