@@ -19,12 +19,13 @@
 
 #include "base/mem.h"
 #include "store/folder_files.h"
+#include "store/held.h"
 
 struct store {
   struct rfl_store end; /* first: what the world sees */
   struct rfl_folder folder;
   char *path;
-  int lock;
+  struct rfl_held lock;
   char whole[RFL_CHECKPOINT_NAME]; /* the newest known to be whole, or "" */
   char note[2048];
 };
@@ -220,8 +221,9 @@ static enum rfl_code keep(struct rfl_store *end, const char *oldest,
 static void release(struct rfl_store *end) {
   if (!end) return;
   struct store *s = inside_mutable(end);
-  /* Closing is what unlocks; in a forked child the parent's copy goes on holding it. */
-  if (s->lock >= 0) rfl_disk_close(s->folder.disk, s->lock);
+  /* Closing is what unlocks. A forked child has no copy any more. */
+  int lock = rfl_held_drop(&s->lock);
+  if (lock >= 0) rfl_disk_close(s->folder.disk, lock);
   rfl_free(s->path);
   rfl_free(s);
 }
@@ -232,14 +234,16 @@ enum rfl_code rfl_folder_store_new_on(const struct rfl_disk *disk, const char *p
     return rfl_fail(err, RFL_EARGUMENT, "A checkpoint folder must have a name.");
   struct store *s = rfl_alloc(1, sizeof *s);
   if (!s) return rfl_no_memory(err);
-  s->lock = -1;
+  s->lock.fd = -1;
+  int lock = -1;
   s->path = rfl_strdup(path);
   s->folder = (struct rfl_folder){.disk = disk, .path = s->path};
   s->end =
       (struct rfl_store){.save = save, .load = load, .keep = keep, .release = release};
   enum rfl_code code = s->path ? RFL_OK : rfl_no_memory(err);
   if (!code) code = rfl_folder_make(&s->folder, err);
-  if (!code) code = rfl_folder_lock(&s->folder, &s->lock, err);
+  if (!code) code = rfl_folder_lock(&s->folder, &lock, err);
+  if (!code) rfl_held_add(&s->lock, lock);
   if (!code) code = rfl_folder_sweep(&s->folder, err);
   if (code) {
     release(&s->end);

@@ -49,11 +49,9 @@ test_that("score.R exits 3 for a configuration that cannot work and 1 for what f
   expect_identical(run_script(args("no-such-topic"))$status, 1L)
 })
 
-test_that("SIGTERM stops an awaited query cleanly; it resumes without learning a record twice", {
-  w <- test_world(c(clicks = 2))
-  d <- sim_adclicks(4000, seed = 5, click_rate = 0.1)
-  m <- stream_glm(click ~ device, d, binomial())
-  folder <- withr::local_tempdir()
+# A process that learns from topic `clicks` until it gets a signal. It tells that `rows` rows are
+# learnt, and which process it is, in a file; `arguments` are further ones of start_query().
+learning_job <- function(w, m, folder, arguments = "") {
   saveRDS(m, file.path(folder, "m.rds"))
   job <- file.path(folder, "job.R")
   writeLines(c(
@@ -61,33 +59,66 @@ test_that("SIGTERM stops an awaited query cleanly; it resumes without learning a
     sprintf("k <- kafka('%s')", w$k$brokers),
     sprintf("live <- live_model(readRDS('%s'))", file.path(folder, "m.rds")),
     "schema <- record_schema(device = 'factor', click = 'integer')",
-    sprintf("q <- read_stream(k, '%s', schema) |>", w$topic[["clicks"]]),
-    sprintf("  learn_with(live) |> start_query(checkpoint = '%s')", file.path(folder, "ckpt")),
-    "while (query_status(q)$rows < as.numeric(commandArgs(TRUE)[[1]])) Sys.sleep(0.02)",
-    "writeLines('ready', commandArgs(TRUE)[[2]])",
-    "await_query(q)",
+    sprintf("q <- read_stream(k, '%s', schema) |> learn_with(live) |>", w$topic[["clicks"]]),
+    sprintf("  start_query(checkpoint = '%s'%s)", file.path(folder, "ckpt"), arguments),
+    "args <- commandArgs(TRUE)",
+    "while (query_status(q)$rows < as.numeric(args[[1]])) Sys.sleep(0.02)",
+    "writeLines(as.character(Sys.getpid()), paste0(args[[2]], '.new'))",
+    "file.rename(paste0(args[[2]], '.new'), args[[2]])",
+    "ended <- await_query(q)",
     "s <- query_status(q)",
-    "cat(s$phase, s$rows, s$version, s$pending, '\\n')"
+    "cat(s$phase, s$rows, s$version, s$pending, s$resumed, ended, '\\n')"
   ), job)
-  run <- function(rows) {
-    ready <- tempfile()
-    out <- tempfile()
-    pid <- tempfile()
-    system(sprintf(
-      "%s %s %d %s > %s 2>&1 & echo $! > %s", file.path(R.home("bin"), "Rscript"), job, rows, ready,
-      out, pid
-    ))
-    until <- Sys.time() + 60
-    while (!file.exists(ready) && Sys.time() < until) Sys.sleep(0.05)
-    Sys.sleep(0.2)
-    tools::pskill(as.integer(readLines(pid)), tools::SIGTERM)
-    while (!length(text <- readLines(out)) && Sys.time() < until) Sys.sleep(0.05)
-    text
+  job
+}
+
+# Runs it, sends the signal a little after it is ready, gives what it printed and its status.
+signalled_job <- function(job, rows, signal, by = "Rscript") {
+  ready <- tempfile()
+  out <- tempfile()
+  command <- paste(file.path(R.home("bin"), by), job, rows, ready)
+  if (by == "R") {
+    command <- sprintf(
+      "%s --interactive --no-save --no-readline --slave --args %d %s < %s",
+      file.path(R.home("bin"), "R"), rows, ready, job
+    )
   }
+  system(sprintf("{ %s; echo \"status $?\"; } > %s 2>&1 &", command, out))
+  until <- Sys.time() + 60
+  while (!file.exists(ready) && Sys.time() < until) Sys.sleep(0.05)
+  Sys.sleep(0.2)
+  tools::pskill(as.integer(readLines(ready)), signal)
+  while (!any(grepl("^status", text <- readLines(out))) && Sys.time() < until) Sys.sleep(0.05)
+  text
+}
+
+test_that("SIGTERM stops an awaited query cleanly; it resumes without learning a record twice", {
+  w <- test_world(c(clicks = 2))
+  d <- sim_adclicks(4000, seed = 5, click_rate = 0.1)
+  job <- learning_job(w, stream_glm(click ~ device, d, binomial()), withr::local_tempdir())
   kafka_produce(w$k, w$topic[["clicks"]], d[1:2500, c("device", "click")])
-  first <- run(2500)
+  first <- signalled_job(job, 2500, tools::SIGTERM)
   expect_match(first, "stopped 2500 2 500", all = FALSE)
   kafka_produce(w$k, w$topic[["clicks"]], d[2501:4000, c("device", "click")])
-  second <- run(1500)
+  second <- signalled_job(job, 1500, tools::SIGTERM)
   expect_match(second, "stopped 1500 4 0", all = FALSE)
+})
+
+test_that("Ctrl-C stops an awaited query in the middle; the script goes on and exits with 0", {
+  w <- test_world(c(clicks = 2))
+  d <- sim_adclicks(4000, seed = 5, click_rate = 0.1)
+  m <- stream_glm(click ~ device, d, binomial())
+  for (by in c("Rscript", "R")) {
+    job <- learning_job(w, m, withr::local_tempdir(), ", pace = 4000, max_batch = 100")
+    if (by == "Rscript") kafka_produce(w$k, w$topic[["clicks"]], d[c("device", "click")])
+    first <- signalled_job(job, 300, tools::SIGINT, by)
+    expect_match(first, "^status 0$", all = FALSE, info = by)
+    told <- strsplit(grep("^stopped", first, value = TRUE), " ")[[1L]]
+    learnt <- as.numeric(told[[2L]])
+    expect_true(learnt >= 300 && learnt < 4000, info = paste(first, collapse = "\n"))
+    expect_identical(told[5:6], c("FALSE", "TRUE"), info = by)
+    second <- signalled_job(job, 4000 - learnt, tools::SIGINT, by)
+    expect_match(second, sprintf("^stopped %d 4 0 TRUE TRUE", 4000 - learnt), all = FALSE, info = by)
+    expect_match(second, "^status 0$", all = FALSE, info = by)
+  }
 })

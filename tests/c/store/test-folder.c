@@ -180,6 +180,40 @@ TEST(a_forked_child_that_releases_leaves_the_lock_with_its_parent) {
   fixture_remove(folder);
 }
 
+/* A process that takes the folder, and a child of it that lives on. Says in the pipe who
+ * the child is, once it runs. */
+static void hold_and_fork(const char *folder, int told) {
+  struct rfl_store *s = NULL;
+  struct rfl_err ignored;
+  if (rfl_folder_store_new(folder, &s, &ignored)) _exit(1);
+  if (fork() == 0) {
+    pid_t self = getpid();
+    if (write(told, &self, sizeof self) != sizeof self) _exit(1);
+  }
+  for (;;) pause();
+}
+
+TEST(a_forked_child_that_outlives_a_holder_holds_nothing) {
+  char *folder = fixture_folder();
+  struct rfl_store *s = NULL;
+  int told[2];
+  CHECK_EQ(pipe(told), 0);
+  pid_t holder = fork();
+  if (holder == 0) hold_and_fork(folder, told[1]);
+  pid_t child = 0;
+  CHECK_EQ(read(told[0], &child, sizeof child), (ssize_t)sizeof child);
+  CHECK_EQ(rfl_folder_store_new(folder, &s, &err), RFL_EBUSY);
+  kill(holder, SIGKILL);
+  CHECK_EQ(waitpid(holder, NULL, 0), holder);
+  CHECK_EQ(kill(child, 0), 0); /* it lives */
+  CHECK_OK(rfl_folder_store_new(folder, &s, &err), &err);
+  s->release(s);
+  kill(child, SIGKILL);
+  close(told[0]);
+  close(told[1]);
+  fixture_remove(folder);
+}
+
 /* ---- bases and keep ---- */
 
 TEST(a_checkpoint_is_whole_only_with_its_bases) {
@@ -271,6 +305,7 @@ int main(void) {
   RUN(a_second_holder_is_told_who_the_first_is);
   RUN(a_killed_holder_holds_nothing);
   RUN(a_forked_child_that_releases_leaves_the_lock_with_its_parent);
+  RUN(a_forked_child_that_outlives_a_holder_holds_nothing);
   RUN(a_checkpoint_is_whole_only_with_its_bases);
   RUN(nothing_whole_is_an_error_and_not_a_beginning);
   RUN(keep_drops_what_is_older_but_bases_and_the_newest_whole);
