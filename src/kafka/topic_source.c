@@ -212,6 +212,20 @@ static enum rfl_code topic_start(struct rfl_source *face, const struct rfl_curso
   return RFL_OK;
 }
 
+static enum rfl_code topic_where(struct rfl_source *face, struct rfl_cursor *gives,
+                                 struct rfl_err *err) {
+  struct topic_source *s = self(face);
+  struct rfl_cursor c = {0};
+  for (int32_t p = 0; p < s->n; p++) {
+    enum rfl_code code = rfl_cursor_set(&c, s->topic, p, s->given[p], err);
+    if (!code) continue;
+    rfl_cursor_release(&c);
+    return code;
+  }
+  *gives = c;
+  return RFL_OK;
+}
+
 /* ---- giving ---- */
 
 static uint32_t rows_wanted(const struct topic_source *s, const struct rfl_want *want) {
@@ -355,6 +369,7 @@ enum rfl_code rfl_topic_source_new(struct rfl_kafka *k,
     return code;
   }
   s->face = (struct rfl_source){.start = topic_start,
+                                .where = topic_where,
                                 .next = topic_next,
                                 .wake = topic_wake,
                                 .release = topic_release};

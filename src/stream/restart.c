@@ -242,10 +242,23 @@ static enum rfl_code restart_unit(struct rfl_loop *l, bool again, struct rfl_err
 
 /* ---- without one ---- */
 
+/* Where a source begins is found out once: "latest" is another place after a crash, and
+ * the records between would be lost. So it is saved before the first one is read. */
+static enum rfl_code save_beginning(struct rfl_loop *l, struct rfl_err *err) {
+  struct rfl_source *source = l->spec->source;
+  if (!l->spec->store || !source->where) return RFL_OK;
+  struct rfl_cursor at = {0};
+  RFL_TRY(source->where(source, &at, err));
+  rfl_cursor_release(&l->cursor);
+  l->cursor = at;
+  return rfl_save_plain(l, err);
+}
+
 static enum rfl_code restart_plain(struct rfl_loop *l, struct rfl_err *err) {
   bool found = false;
   if (l->spec->store) RFL_TRY(rfl_load(l, NULL, true, &found, err));
   RFL_TRY(start(l, found ? &l->cursor : NULL, err));
+  if (!found) RFL_TRY(save_beginning(l, err));
   pthread_mutex_lock(&l->control->lock);
   l->control->status.resumed = found;
   pthread_mutex_unlock(&l->control->lock);

@@ -51,7 +51,7 @@ test_that("score.R exits 3 for a configuration that cannot work and 1 for what f
 
 # A process that learns from topic `clicks` until it gets a signal. It tells that `rows` rows are
 # learnt, and which process it is, in a file; `arguments` are further ones of start_query().
-learning_job <- function(w, m, folder, arguments = "") {
+learning_job <- function(w, m, folder, arguments = "", from = "earliest") {
   saveRDS(m, file.path(folder, "m.rds"))
   job <- file.path(folder, "job.R")
   writeLines(c(
@@ -59,9 +59,11 @@ learning_job <- function(w, m, folder, arguments = "") {
     sprintf("k <- kafka('%s')", w$k$brokers),
     sprintf("live <- live_model(readRDS('%s'))", file.path(folder, "m.rds")),
     "schema <- record_schema(device = 'factor', click = 'integer')",
-    sprintf("q <- read_stream(k, '%s', schema) |> learn_with(live) |>", w$topic[["clicks"]]),
+    sprintf("stream <- read_stream(k, '%s', schema, from = '%s')", w$topic[["clicks"]], from),
+    "q <- stream |> learn_with(live) |>",
     sprintf("  start_query(checkpoint = '%s'%s)", file.path(folder, "ckpt"), arguments),
     "args <- commandArgs(TRUE)",
+    sprintf("while (!length(dir('%s', 'ckpt$'))) Sys.sleep(0.02)", file.path(folder, "ckpt")),
     "while (query_status(q)$rows < as.numeric(args[[1]])) Sys.sleep(0.02)",
     "writeLines(as.character(Sys.getpid()), paste0(args[[2]], '.new'))",
     "file.rename(paste0(args[[2]], '.new'), args[[2]])",
@@ -121,4 +123,17 @@ test_that("Ctrl-C stops an awaited query in the middle; the script goes on and e
     expect_match(second, sprintf("^stopped %d 4 0 TRUE TRUE", 4000 - learnt), all = FALSE, info = by)
     expect_match(second, "^status 0$", all = FALSE, info = by)
   }
+})
+
+test_that("\"latest\" is the same place after a crash before the first record", {
+  w <- test_world(c(clicks = 2))
+  d <- sim_adclicks(4000, seed = 5, click_rate = 0.1)
+  m <- stream_glm(click ~ device, d, binomial())
+  job <- learning_job(w, m, withr::local_tempdir(), from = "latest")
+  kafka_produce(w$k, w$topic[["clicks"]], d[1:1000, c("device", "click")])
+  first <- signalled_job(job, 0, tools::SIGKILL)
+  expect_match(first, "^status 137$", all = FALSE)
+  kafka_produce(w$k, w$topic[["clicks"]], d[1001:2500, c("device", "click")])
+  second <- signalled_job(job, 1500, tools::SIGTERM)
+  expect_match(second, "^stopped 1500 1 500 TRUE TRUE", all = FALSE)
 })

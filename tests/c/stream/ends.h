@@ -100,6 +100,7 @@ struct world {
   size_t n_saved;
   struct saved saved[MOST_SAVED];
   uint64_t saves, commits;
+  bool gave_rows;  /* some process has been given rows */
   char wrong[200]; /* "": nothing */
 };
 

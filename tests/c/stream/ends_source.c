@@ -41,6 +41,8 @@ static enum rfl_code source_start(struct rfl_source *s, const struct rfl_cursor 
   RFL_TRY(ends_enter(e, CALL_START, &kind, err));
   int64_t at[PLACES] = {-1, -1, -1};
   if (from) ends_from_cursor(from, at);
+  if (!from && !e->world->unit && e->world->gave_rows)
+    ends_wrong(e->world, "where the source begins is found out anew behind its rows");
   for (int p = 0; p < PLACES; p++)
     e->next[p] = at[p] >= 0 ? at[p] : first_position(e->world, p);
   e->at = 0; /* behind the last frame that was taken */
@@ -48,6 +50,11 @@ static enum rfl_code source_start(struct rfl_source *s, const struct rfl_cursor 
     if (taken(e, &e->world->script[i])) e->at = i + 1;
   e->border = false;
   return ends_leave(e, kind, err);
+}
+
+static enum rfl_code source_where(struct rfl_source *s, struct rfl_cursor *gives,
+                                  struct rfl_err *err) {
+  return ends_to_cursor(of_source(s)->next, gives, err);
 }
 
 static enum rfl_code build_piece(struct ends *e, const struct piece *p,
@@ -145,6 +152,7 @@ static enum rfl_code source_next(struct rfl_source *s, const struct rfl_want *wa
   enum fault_kind kind;
   RFL_TRY(ends_enter(e, CALL_NEXT, &kind, err));
   RFL_TRY(next_event(e, want, event, gives, err));
+  if (*event == RFL_ROWS) e->world->gave_rows = true;
   if (kind == DIE_AFTER && *event == RFL_ROWS) rfl_frame_release(*gives);
   return ends_leave(e, kind, err);
 }
@@ -189,6 +197,7 @@ enum rfl_code ends_open_source(struct ends *e, struct rfl_err *err) {
       [F_TIME] = {
           .name = ".timestamp", .type = RFL_TIMESTAMP, .meta = RFL_META_TIMESTAMP}};
   e->source = (struct rfl_source){.start = source_start,
+                                  .where = source_where,
                                   .next = source_next,
                                   .change = source_change,
                                   .settle = source_settle,

@@ -26,6 +26,7 @@ static void write_name(const char *name, struct instances *seen, struct rfl_buf 
  * compared with what a living process holds. */
 static void write_world(const struct world *w, struct rfl_buf *out) {
   struct instances instances = {0};
+  rfl_buf_u8(out, !w->unit && w->gave_rows);
   for (int k = 0; k < SINKS; k++) {
     rfl_buf_u64(out, w->rows[k]);
     for (size_t i = 0; i < w->rows[k]; i++) {
