@@ -27,7 +27,9 @@
 #'   (`"starting"`, `"running"`, `"stopping"`, `"done"`, `"stopped"`, `"failed"`), counts
 #'   (`batches`, `rows`, `scored`, `unscored`, `learnt`, `unseen`, `missing`, `pending`, `bad`,
 #'   `repeated`, `lost`, `failed_rows`), `version` of the model, `resumed`, `started`, `last_batch`
-#'   (POSIXct, UTC) and `error` (a message or `NULL`). `query_progress()`: a data frame, a row a
+#'   (POSIXct, UTC), `error` (a message or `NULL`) and, of a query that scores the response and
+#'   learns it, `metrics`: a data frame as [model_metrics()] gives it (areas from bins) of the rows
+#'   of this run, each scored before it was learnt. `query_progress()`: a data frame, a row a
 #'   batch: `batch`, `rows`, `version` (that scored it), `time` (POSIXct), milliseconds of `read`,
 #'   `score`, `learn`, `put`, `save`, `latency` (from the newest record's timestamp to its
 #'   confirmed score), and `end`, a list of data frames (`topic`, `partition`, `offset`: the first
@@ -142,6 +144,9 @@ query_spec <- function(x, sink, trigger, memory) {
     fields <- c(fields, recipe_columns(x$score$model, "score"), x$score$keep)
     spec$score <- list(
       live = live_handle(live), what = score_code(live$model, x$score$type), into = x$score$into,
+      judged = x$score$type == "response" && identical(
+        live$model$recipe$response$name, x$learn$model$model$recipe$response$name
+      ),
       unseen = if (x$score$unseen == "na") 1L else 2L, keep = as.character(x$score$keep)
     )
   }
@@ -194,6 +199,7 @@ query_status <- function(q) {
   s$phase <- phases[[s$phase + 1L]]
   s$started <- .POSIXct(s$started, "UTC")
   s$last_batch <- .POSIXct(s$last_batch, "UTC")
+  if (!is.null(s$metrics)) s$metrics <- as.data.frame(s$metrics)
   c(list(name = q$name), s)
 }
 
@@ -309,6 +315,14 @@ print.riffle_query <- function(x, ...) {
     x$name, s$phase, big(s$rows), big(s$batches), big(s$scored), big(s$learnt), big(s$pending),
     big(s$version)
   ))
+  m <- s$metrics
+  if (!is.null(m) && is.finite(m$log_loss)) {
+    numbers <- lapply(m[c("log_loss", "auc", "calibration")], format, digits = 3L)
+    cat(sprintf(
+      "  log loss %s, AUC %s, predicted by observed %s\n", numbers[[1L]], numbers[[2L]],
+      numbers[[3L]]
+    ))
+  }
   odd <- c(
     "bad records" = s$bad, "without a score" = s$unscored, "unseen levels" = s$unseen,
     "positions lost" = s$lost, "rows not delivered" = s$failed_rows

@@ -94,6 +94,7 @@ static void read_score(SEXP from, struct rfl_query_spec *spec) {
   spec->score.into = r_string(r_get(from, "into"));
   spec->score.unseen =
       r_number(r_get(from, "unseen")) == 1 ? RFL_UNSEEN_NA : RFL_UNSEEN_REFERENCE;
+  spec->score.judged = r_flag(r_get(from, "judged"));
   spec->n_keep = (size_t)Rf_xlength(r_get(from, "keep"));
   spec->keep = r_texts(r_get(from, "keep"));
 }
@@ -223,12 +224,51 @@ static void put_real(SEXP list, int at, double x) {
   SET_VECTOR_ELT(list, at, Rf_ScalarReal(x));
 }
 
+static SEXP judged_list(const struct rfl_metric_result *m) {
+  static const char *names[] = {"n",
+                                "events",
+                                "observed",
+                                "predicted",
+                                "log_loss",
+                                "normalised_entropy",
+                                "auc",
+                                "auc_bound",
+                                "pr_auc",
+                                "brier",
+                                "rmse",
+                                "deviance",
+                                "calibration",
+                                "calibration_low",
+                                "calibration_high",
+                                ""};
+  const double x[] = {m->n,
+                      m->events,
+                      m->observed,
+                      m->predicted,
+                      m->log_loss,
+                      m->normalised_entropy,
+                      m->auc,
+                      m->auc_bound,
+                      m->pr_auc,
+                      m->brier,
+                      m->rmse,
+                      m->deviance,
+                      m->calibration,
+                      m->calibration_low,
+                      m->calibration_high};
+  SEXP out = PROTECT(Rf_mkNamed(VECSXP, names));
+  for (int i = 0; i < (int)(sizeof x / sizeof *x); i++) put_real(out, i, x[i]);
+  UNPROTECT(1);
+  return out;
+}
+
 SEXP ffi_query_status(SEXP handle) {
   static const char *names[] = {
-      "phase",     "batches", "rows",        "scored",  "unscored",   "learnt",
-      "unseen",    "missing", "pending",     "version", "saves",      "bad",
-      "repeated",  "lost",    "failed_rows", "started", "last_batch", "resumed",
-      "first_bad", "error",   "error_kind",  ""};
+      "phase",      "batches",    "rows",     "scored",    "unscored",
+      "learnt",     "unseen",     "missing",  "pending",   "version",
+      "saves",      "bad",        "repeated", "lost",      "failed_rows",
+      "started",    "last_batch", "resumed",  "first_bad", "error",
+      "error_kind", "metrics",    ""};
   struct rfl_query_status *s = r_scratch(1, sizeof *s);
   rfl_query_status(r_handle_get(handle, &query_type), s);
   const double number[] = {(double)s->phase,
@@ -257,6 +297,7 @@ SEXP ffi_query_status(SEXP handle) {
     SET_VECTOR_ELT(out, n + 2, r_from_text(s->error.message));
     SET_VECTOR_ELT(out, n + 3, r_from_text(rfl_code_class(s->error.code)));
   }
+  if (s->judged.n > 0) SET_VECTOR_ELT(out, n + 4, judged_list(&s->judged));
   UNPROTECT(1);
   return out;
 }

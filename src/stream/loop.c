@@ -144,6 +144,7 @@ static enum rfl_code tell(struct rfl_loop *l, struct rfl_err *err) {
   rfl_tally_add(&s->tally, &l->tally);
   s->last_batch_us = p.at_us;
   tell_model(l, s);
+  if (l->judge) rfl_judge_result(l->judge, &s->judged);
   enum rfl_code code = rfl_control_log(l->control, &p, err);
   pthread_cond_broadcast(&l->control->changed);
   pthread_mutex_unlock(&l->control->lock);
@@ -275,6 +276,8 @@ static enum rfl_code open_loop(struct rfl_loop *l, struct rfl_err *err) {
   if (spec->learn)
     RFL_TRY(rfl_workspace_new(rfl_live_recipe(spec->learn), RFL_FOR_LEARNING,
                               spec->learn_unseen, &l->learn_ws, err));
+  if (spec->learn && spec->score.live && spec->score.judged)
+    RFL_TRY(rfl_judge_new(rfl_live_recipe(spec->learn), &l->judge, err));
   return RFL_OK;
 }
 
@@ -285,6 +288,7 @@ static void close_loop(struct rfl_loop *l) {
   rfl_plan_clear(l);
   rfl_buf_release(&l->initial);
   rfl_emit_release(l->emit);
+  rfl_judge_release(l->judge);
   rfl_workspace_release(l->score_ws);
   rfl_workspace_release(l->learn_ws);
 }

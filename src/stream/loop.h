@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "stream/control.h"
 #include "stream/emit.h"
+#include "stream/judge.h"
 #include "stream/query.h"
 
 /* ---- batch.c ---- */
@@ -51,6 +52,7 @@ struct rfl_loop {
   bool running; /* the first restart is behind it */
   struct rfl_workspace *score_ws, *learn_ws;
   struct rfl_emit *emit;
+  struct rfl_judge *judge; /* NULL: nothing is judged */
 
   struct rfl_batch batch; /* being collected */
   bool seen;            /* the source has told a border that is not settled yet, or ... */

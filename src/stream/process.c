@@ -81,6 +81,7 @@ static enum rfl_code score_frame(struct rfl_loop *l, const struct rfl_state *sta
   struct rfl_rows rows = {.frame = frame, .row = 0, .n = frame->n_rows};
   enum rfl_code code = rfl_score_rows(learner, state, rfl_live_recipe(s->live),
                                       l->score_ws, &rows, s->what, score, err);
+  if (!code && l->judge) code = rfl_judge_rows(l->judge, &rows, score, err);
   if (code) {
     rfl_free(score);
     return code;

@@ -16,6 +16,7 @@
 #ifndef RFL_STREAM_QUERY_H
 #define RFL_STREAM_QUERY_H
 #include "frame/flow.h"
+#include "learn/metrics.h"
 #include "stream/live.h"
 
 enum rfl_trigger {
@@ -29,6 +30,7 @@ struct rfl_score_spec {  /* how rows are scored; `live` or a fixed model wrapped
   int what;
   const char *into; /* name of the score column */
   enum rfl_unseen unseen;
+  bool judged; /* the score predicts the response that `learn` learns: metrics are kept */
 };
 struct rfl_query_spec {
   const char *name;
@@ -72,7 +74,8 @@ struct rfl_query_status { /* a copy */
   uint64_t version;
   uint64_t saves;
   struct rfl_tally tally;
-  bool resumed; /* a checkpoint was loaded */
+  struct rfl_metric_result judged; /* of this run; n is 0 when nothing was judged */
+  bool resumed;                    /* a checkpoint was loaded */
   int64_t started_us, last_batch_us;
   struct rfl_err error; /* FAILED: why */
 };
