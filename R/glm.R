@@ -26,8 +26,8 @@
 #'   standard errors and degrees of freedom.
 #' @param half_life For updates: the number of rows after which a row counts half; `Inf`: rows are
 #'   never forgotten.
-#' @param control A list: `threads` (2), `memory` (MB that the rows of a stream may take, 256; beyond
-#'   that they go to disk), `spool` (the folder for that, `tempdir()`), `block` (rows of a learning block in updates, 1000),
+#' @param control A list: `threads` (2), `memory` (MB that the rows of a stream may take, 256;
+#'   beyond that they go to disk), `spool` (the folder for that, `tempdir()`), `block` (rows of a learning block in updates, 1000),
 #'   `epsilon` (stop when Newton's decrement is below it, 1e-14), `maxit` (passes at most, 100).
 #' @returns A model of class `riffle_glm` and `riffle_model`.
 #'

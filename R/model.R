@@ -177,6 +177,13 @@ learn_rows <- function(object, newdata) {
 # The stream from where the model's knowledge of its topic ends, and how many positions that skips.
 skip_learnt <- function(object, stream) {
   learnt <- object$positions
+  if (stream$kind == "bind") {
+    stream$sources <- lapply(stream$sources, skip_learnt, object = object)
+    return(stream)
+  }
+  if (stream$kind == "file") {
+    return(skip_lines(learnt, stream))
+  }
   learnt <- learnt[as.character(learnt$topic) == stream$topic, , drop = FALSE]
   if (stream$kind != "kafka" || !nrow(learnt)) {
     return(stream)

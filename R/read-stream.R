@@ -1,10 +1,14 @@
 #' Read a stream
 #'
-#' `read_stream()` describes a stream: a Kafka topic with a range, or a data frame that plays one.
+#' `read_stream()` describes a stream: a Kafka topic with a range, files of JSON lines, a data
+#' frame, a connection, or a function that gives data frames.
 #' Nothing is read until `head()`, `as.data.frame()`, a fit or [start_query()] does.
 #'
-#' @param x A Kafka cluster ([kafka()], [local_kafka()]) or a data frame; for the other verbs a
-#'   stream.
+#' @param x A Kafka cluster ([kafka()], [local_kafka()]); names of files, with the wildcards of
+#'   [Sys.glob()], plain or compressed by gzip; a data frame; a connection, whose lines are copied
+#'   to a temporary file when they are first needed; or a function of one argument, `reset`: called
+#'   with `TRUE` it goes back to its beginning, with `FALSE` it gives the next data frame, or `NULL`
+#'   at the end. For the other verbs a stream.
 #' @param topic Name of the topic.
 #' @param schema Names and types of the fields, from [record_schema()]. `NULL`: 1,000 records are
 #'   looked at, the schema is printed to be pasted, and kept to.
@@ -15,7 +19,8 @@
 #'   learnt from the topic: where it stopped.
 #' @param to Where to end, in the same words; the record at `to` is not in the range. `NULL`: the
 #'   end as of when reading begins (in [start_query()]: no end).
-#' @param format `"json"`: each record's value is a JSON object.
+#' @param format `"json"`: each record's value, or each line, is a JSON object. `NULL` for files:
+#'   by their names (`.json`, `.jsonl`, `.ndjson`, each also with `.gz`).
 #' @param key_format `"string"`: keys are text.
 #' @param on_bad What a record that is no JSON or does not fit the schema does. `"fail"`: an error
 #'   that names topic, partition, offset, field and reason. `"skip"`: it is left out and counted;
@@ -40,11 +45,20 @@
 #'   range. A field that a record lacks is `NA`, fields that the schema does not name are skipped.
 #'   In an interactive session Ctrl-C makes `as.data.frame()` return what has been read, with a
 #'   warning of class `riffle_warning_interrupted`.
-#' @section Errors: `riffle_error_data` for a bad record or lost records, `riffle_error_broker`
+#'
+#'   Files are read in the order of their paths. Lines end with LF or CRLF, the last needs no end,
+#'   empty ones are passed over; what is appended to a plain file after it was first opened is not
+#'   in the range. `.topic` is the path, `.offset` the number of the line, from 0.
+#'
+#'   Fits and updates keep the rows in memory up to `control$memory` MB; beyond that they go to a
+#'   file without a name in `control$spool`, only the columns that are used, and later passes read
+#'   them there.
+#' @section Errors: `riffle_error_data` for a bad record (with topic, partition and offset, or file
+#'   and line) or lost records, `riffle_error_io` for files, `riffle_error_broker`
 #'   for a topic that is not there, `riffle_error_timeout`, `riffle_error_schema`,
 #'   `riffle_error_argument`. Warnings: `riffle_warning_skipped`, `riffle_warning_lost`.
 #' @source RFC 8259 (JSON), RFC 3339 (times).
-#' @seealso [record_schema()], [stream_glm()], [start_query()]
+#' @seealso [record_schema()], [bind_streams()], [stream_glm()], [start_query()]
 #' @examples
 #' k <- local_kafka(c(clicks = 2))
 #' kafka_produce(k, "clicks", data.frame(user = c("a", "b", "a"), bid = c(0.5, 1, 2)), key = "user")
@@ -52,12 +66,19 @@
 #' s
 #' head(s, 2)
 #' as.data.frame(s, meta = TRUE)
+#'
+#' file <- tempfile(fileext = ".jsonl")
+#' writeLines(c('{"user": "a", "bid": 0.5}', '{"user": "b", "bid": 1}'), file)
+#' head(read_stream(file))
 #' @export
 read_stream <- function(x, ...) UseMethod("read_stream")
 
 #' @export
 read_stream.default <- function(x, ...) {
-  abort_argument("`x` must be a Kafka cluster or a data frame, not {describe(x)}.")
+  abort_argument(
+    "`x` must be a Kafka cluster, names of files, a data frame, a connection or a function, ",
+    "not {describe(x)}."
+  )
 }
 
 #' @rdname read_stream
@@ -76,30 +97,24 @@ read_stream.riffle_kafka <- function(x, topic, schema = NULL, from = "earliest",
     abort_argument("`dead_letter` must be NULL: use `on_bad = \"keep\"` to look at bad records.")
   }
   if (!identical(max_records, Inf)) check_count(max_records)
-  if (!is.null(schema) && !inherits(schema, "riffle_schema")) {
-    abort_argument("`schema` must be a schema, from record_schema(), not {describe(schema)}.")
-  }
+  check_schema(schema)
   position(from, topic)
   position(to, topic)
   .Call(c_kafka_partitions, x$handle, topic)
   if (is.null(schema)) {
     schema <- guess_schema(x, topic, from = if (identical(from, "latest")) "earliest" else from)
-    say_guess(schema, topic)
+    say_guess(schema, paste0("topic `", topic, "`"))
   }
-  structure(
-    list(
-      kind = "kafka", k = x, topic = topic, schema = schema, from = from, to = to, on_bad = on_bad,
-      on_loss = on_loss, max_records = max_records
-    ),
-    class = "riffle_stream"
+  new_stream(
+    kind = "kafka", k = x, from = from, to = to, on_loss = on_loss, topic = topic, schema = schema,
+    on_bad = on_bad, max_records = max_records
   )
 }
 
-say_guess <- function(schema, topic) {
+say_guess <- function(schema, what) {
   guess <- attr(schema, "guess")
   heading <- sprintf(
-    "Schema guessed from %s of topic `%s`. To keep it, paste:",
-    plural(guess$looked, "record"), topic
+    "Schema guessed from %s of %s. To keep it, paste:", plural(guess$looked, "record"), what
   )
   notes <- if (length(guess$notes)) paste("#", guess$notes)
   text <- paste(c(heading, format(schema), notes), collapse = "\n")
@@ -111,10 +126,7 @@ say_guess <- function(schema, topic) {
 read_stream.data.frame <- function(x, ...) { # nolint
   check_no_dots(...)
   if (!length(x)) abort_argument("`x` must have columns.")
-  structure(
-    list(kind = "frame", data = x, topic = "data", schema = fields_of(x), on_bad = "fail"),
-    class = "riffle_stream"
-  )
+  new_stream(kind = "frame", data = x, topic = "data", schema = fields_of(x))
 }
 
 # ---- positions -------------------------------------------------------------------------
@@ -183,14 +195,26 @@ source_spec <- function(stream, columns = NULL, meta = character(), bounded = TR
                         extra = character(), max_records = stream$max_records) {
   fields <- pick_fields(stream$schema, columns, meta, extra)
   if (stream$kind == "frame") {
-    return(list(fields = fields, columns = frame_source_columns(stream$data, fields)))
+    columns <- frame_source_columns(stream$data, fields)
+    return(list(fields = fields, columns = columns, place = stream$topic))
+  }
+  on_bad <- match(stream$on_bad, c("fail", "skip", "keep")) - 1L
+  if (stream$kind == "file") {
+    stream <- open_files(stream)
+    return(list(
+      fields = fields, files = stream$files, names = stream$names, at = stream$at,
+      on_bad = on_bad, max_records = as.double(max_records), frame_rows = 0
+    ))
+  }
+  if (stream$kind != "kafka") {
+    what <- if (stream$kind == "bind") "Several sources" else "A function"
+    abort_argument("{what} cannot be run as a query: only topics, files and data frames can.")
   }
   list(
     fields = fields, k = stream$k$handle, topic = stream$topic,
     from = position(stream$from, stream$topic, stream$k), bounded = bounded,
     to = position(if (is.null(stream$to)) "latest" else stream$to, stream$topic, stream$k),
-    on_bad = match(stream$on_bad, c("fail", "skip", "keep")) - 1L,
-    warn_on_loss = stream$on_loss == "warn",
+    on_bad = on_bad, warn_on_loss = stream$on_loss == "warn",
     max_records = as.double(max_records), memory = as.double(memory),
     frame_rows = 0
   )
@@ -259,7 +283,7 @@ read_all <- function(reader, frames, what) {
 }
 
 say_tally <- function(stream, tally) {
-  where <- paste0("of topic `", stream$topic, "`")
+  where <- paste0("of ", if (stream$kind == "kafka") "topic ", "`", stream$topic, "`")
   if (tally$bad > 0 && stream$on_bad == "skip") {
     records <- paste(big(tally$bad), "of", plural(tally$rows, "record"))
     warn_kind("skipped", c(
@@ -288,18 +312,39 @@ with_budget <- function(data, control) {
   data
 }
 
+# The rows of a stream, put into `frames` and sorted. A quarter of the memory is for records on
+# their way. `frame_rows`: rows of each frame, 0 as they come; for tests that the cut changes
+# nothing.
+take_rows <- function(stream, frames, columns = NULL, meta = character(), extra = character(),
+                      memory = 128, keep = FALSE, frame_rows = 0) {
+  if (stream$kind == "function") {
+    fields <- pick_fields(stream$schema, columns, meta, extra)
+    if (length(meta)) abort_argument("`meta` must be FALSE: rows of a function have no metadata.")
+    read_chunks(stream, fields, frames, stream$max_records)
+  } else {
+    spec <- source_spec(stream, columns, meta = meta, extra = extra, memory = memory)
+    spec$frame_rows <- frame_rows
+    read_frames(stream, spec, keep = keep, frames = frames)
+  }
+  .Call(c_frames_sort, frames, frame_rows)
+}
+
 # The fields `columns` of a stream's range, as frames in canonical order, in memory or on disk: what
-# fits and predictions read. A quarter of the budget is for records on their way. `frame_rows`: rows
-# of each frame, 0 as they come; for tests that the cut changes nothing.
+# fits and predictions read.
 stream_frames <- function(stream, columns = NULL, frame_rows = 0) {
   refuse_steps(stream)
-  budget <- with_budget(stream, NULL)$budget
-  if (!is.null(stream$budget)) budget <- stream$budget
-  spec <- source_spec(stream, columns, memory = budget$memory / 4)
-  spec$frame_rows <- frame_rows
-  bytes <- if (frame_rows == 0) budget$memory * 1e6
-  frames <- .Call(c_frames_new, bytes, budget$folder)
-  .Call(c_frames_sort, read_frames(stream, spec, frames = frames), frame_rows)
+  if (is.null(stream$budget)) stream <- with_budget(stream, NULL)
+  budget <- stream$budget
+  if (stream$kind == "bind") {
+    budget$memory <- budget$memory / length(stream$sources)
+    if (is.null(columns)) columns <- stream$schema$name
+    return(.Call(c_frames_join, lapply(stream$sources, \(source) {
+      source$budget <- budget
+      stream_frames(source, columns, frame_rows)
+    })))
+  }
+  frames <- .Call(c_frames_new, if (frame_rows == 0) budget$memory * 1e6, budget$folder)
+  take_rows(stream, frames, columns, memory = budget$memory / 4, frame_rows = frame_rows)
 }
 
 refuse_steps <- function(x) {
@@ -317,9 +362,16 @@ as.data.frame.riffle_stream <- function(x, row.names = NULL, optional = FALSE, .
   check_flag(meta)
   check_no_dots(...)
   refuse_steps(x)
-  extra <- if (x$on_bad == "keep") names(bad_types) else character()
-  spec <- source_spec(x, meta = if (meta) meta_names() else character(), extra = extra)
-  frames_to_df(read_frames(x, spec, keep = interactive()))
+  sources <- if (x$kind == "bind") x$sources else list(x)
+  meta <- if (meta) meta_names() else character()
+  bad <- vapply(sources, \(source) source$on_bad == "keep", NA)
+  extra <- if (any(bad)) names(bad_types) else character()
+  columns <- if (x$kind == "bind") names(x)
+  taken <- lapply(sources, \(source) {
+    frames <- .Call(c_frames_new, NULL, NULL)
+    take_rows(source, frames, columns, meta, extra, keep = interactive())
+  })
+  frames_to_df(if (length(taken) > 1L) .Call(c_frames_join, taken) else taken[[1L]])
 }
 
 #' @rdname read_stream
@@ -328,12 +380,33 @@ as.data.frame.riffle_stream <- function(x, row.names = NULL, optional = FALSE, .
 head.riffle_stream <- function(x, n = 6L, ...) {
   check_count(n)
   check_no_dots(...)
+  if (x$kind == "bind") {
+    return(head_bound(x, n))
+  }
   if (x$kind == "frame") {
     x$data <- head(x$data, n)
   } else {
     x$max_records <- min(n, x$max_records)
   }
-  as.data.frame(x)
+  head(as.data.frame(x), n)
+}
+
+# As many of the sources as it takes.
+head_bound <- function(x, n) {
+  rows <- 0
+  used <- list()
+  for (source in x$sources) {
+    if (source$kind == "frame") {
+      source$data <- head(source$data, n - rows)
+    } else {
+      source$max_records <- min(n - rows, source$max_records)
+    }
+    used <- c(used, list(source))
+    rows <- rows + nrow(as.data.frame(source))
+    if (rows >= n) break
+  }
+  x$sources <- used
+  head(as.data.frame(x), n)
 }
 
 #' @export
@@ -344,14 +417,16 @@ dim.riffle_stream <- function(x) c(NA_integer_, length(names(x)))
 
 #' @export
 print.riffle_stream <- function(x, ...) {
-  where <- if (x$kind == "frame") {
-    plural(nrow(x$data), "row")
-  } else {
+  where <- switch(x$kind,
+    frame = plural(nrow(x$data), "row"),
+    file = if (is.null(x$con)) plural(length(x$files), "file") else "a connection",
+    "function" = "read chunk by chunk",
+    bind = paste(vapply(x$sources, \(source) source$topic, ""), collapse = ", "),
     sprintf(
       "%s, %s to %s", x$k$brokers, show_position(x$from),
       if (is.null(x$to)) "the end" else show_position(x$to)
     )
-  }
+  )
   cat(sprintf("<stream %s> %s, %s\n", x$topic, where, plural(length(names(x)), "field")))
   shown <- paste0(x$schema$name, " (", x$schema$type, ")")
   width <- as.integer(0.9 * getOption("width"))

@@ -18,7 +18,8 @@
 #'   (`"2019-11-24"`). For `guess_schema()` see the methods' arguments.
 #' @param ddl The same in Spark's notation, `"user STRING, bid DOUBLE, geo STRUCT<city: STRING>"`;
 #'   fields in `...` are added to it.
-#' @param x What to look at: a Kafka cluster, a character vector of JSON records, or a data frame.
+#' @param x What to look at: a Kafka cluster, a character vector of JSON records or of files' names
+#'   (with wildcards), or a data frame.
 #' @param topic Name of a topic.
 #' @param from Where to begin, as in [read_stream()].
 #' @param n How many records to look at.
@@ -164,8 +165,14 @@ guess_schema.riffle_kafka <- function(x, topic, from = "earliest", ..., n = 1000
 guess_schema.character <- function(x, ..., n = 1000L) {
   check_count(n)
   check_no_dots(...)
+  if (!any(grepl("[{[]", x)) && all(file.exists(x) | nzchar(vapply(x, one_file, "")))) {
+    return(guess_lines(first_lines(find_files(x), n), "`x`"))
+  }
   guessed(.Call(c_guess_texts, enc2utf8(utils::head(x, n))), "`x`")
 }
+
+# A file that a pattern stands for, or "".
+one_file <- function(pattern) c(Sys.glob(pattern), "")[[1L]]
 
 #' @rdname record_schema
 #' @export

@@ -459,6 +459,23 @@ SEXP ffi_frames_rows(SEXP frames) {
   return Rf_ScalarReal(r_frames_rows(r_frames_get(frames)));
 }
 
+/* Adds a data frame (its plain columns), copied. */
+SEXP ffi_frames_push(SEXP frames, SEXP columns, SEXP fields) {
+  struct r_frames *f = r_frames_get(frames);
+  const struct r_table *table = r_table_read(columns, fields);
+  struct r_fields described = r_fields_read(fields);
+  struct r_cut all = {.n = r_table_rows(table)};
+  struct rfl_frame *frame = NULL;
+  struct rfl_err err = {0};
+  enum rfl_code code = RFL_OK;
+  if (!f->schema) code = rfl_schema_flat(described.field, described.n, &f->schema, &err);
+  if (!code) code = r_table_frame(table, &all, f->schema, &frame, &err);
+  if (!code && frame->n_rows) code = r_frames_add(f, frame, &err);
+  if (frame && (code || !frame->n_rows)) rfl_frame_release(frame);
+  r_finish(code, &err);
+  return frames;
+}
+
 /* c(pieces, pieces on disk, bytes on disk) */
 SEXP ffi_frames_where(SEXP frames) {
   const struct r_frames *f = r_frames_get(frames);

@@ -3,19 +3,19 @@
 #include "base/mem.h"
 #include "frame/order.h"
 
-static const char place[] = "data";
 enum { FRAME_ROWS = 8192 };
 
 struct rows {
   struct rfl_source base;
   struct rfl_frame *all;
+  char *name;
   uint32_t next;
 };
 
 static enum rfl_code start(struct rfl_source *source, const struct rfl_cursor *from,
                            struct rfl_err *err) {
   struct rows *s = (struct rows *)source;
-  const struct rfl_place *p = from ? rfl_cursor_find(from, place, 0) : NULL;
+  const struct rfl_place *p = from ? rfl_cursor_find(from, s->name, 0) : NULL;
   if (p && (p->next < 0 || p->next > s->all->n_rows)) {
     return rfl_fail(err, RFL_ELOSS, "the data has %u rows, but row %lld was taken before",
                     s->all->n_rows, (long long)p->next);
@@ -36,7 +36,7 @@ static enum rfl_code cut(const struct rows *s, uint32_t n, struct rfl_frame **gi
   f->span = rfl_alloc(1, sizeof *f->span);
   int64_t first = s->next;
   enum rfl_code code = f->span ? RFL_OK : rfl_no_memory(err);
-  if (!code) code = rfl_cursor_set(&f->places, place, 0, first + n, err);
+  if (!code) code = rfl_cursor_set(&f->places, s->name, 0, first + n, err);
   if (code) {
     rfl_frame_release(f);
     return code;
@@ -54,7 +54,7 @@ static enum rfl_code next(struct rfl_source *source, const struct rfl_want *want
   struct rows *s = (struct rows *)source;
   uint32_t end = s->all->n_rows;
   const struct rfl_place *upto =
-      want->upto ? rfl_cursor_find(want->upto, place, 0) : NULL;
+      want->upto ? rfl_cursor_find(want->upto, s->name, 0) : NULL;
   if (upto && upto->next < end) end = upto->next > 0 ? (uint32_t)upto->next : 0;
   uint32_t n = end > s->next ? end - s->next : 0;
   if (n > FRAME_ROWS) n = FRAME_ROWS;
@@ -74,13 +74,19 @@ static void wake(struct rfl_source *source) { (void)source; /* it never waits */
 static void release(struct rfl_source *source) {
   if (!source) return;
   rfl_frame_release(((struct rows *)source)->all);
+  rfl_free(((struct rows *)source)->name);
   rfl_free(source);
 }
 
-enum rfl_code r_rows_source(struct rfl_frame *takes, struct rfl_source **gives,
-                            struct rfl_err *err) {
+enum rfl_code r_rows_source(struct rfl_frame *takes, const char *name,
+                            struct rfl_source **gives, struct rfl_err *err) {
   struct rows *s = rfl_alloc(1, sizeof *s);
   if (!s) return rfl_no_memory(err);
+  s->name = rfl_strdup(name);
+  if (!s->name) {
+    rfl_free(s);
+    return rfl_no_memory(err);
+  }
   s->base =
       (struct rfl_source){.start = start, .next = next, .wake = wake, .release = release};
   s->all = takes;

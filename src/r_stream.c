@@ -9,22 +9,41 @@
 #include "kafka/topic_source.h"
 #include "r_hold.h"
 #include "r_rows.h"
+#include "store/file_source.h"
 
 /* ---- sources ---- */
 
 struct plan { /* what the list says, in scratch memory */
   struct r_fields fields;
-  const struct r_table *table; /* a data frame; NULL: a topic */
+  const struct r_table *table;  /* a data frame, ... */
+  const char *name;             /* ... its place */
+  struct rfl_file_options file; /* n > 0: files; else a topic */
   struct rfl_kafka *kafka;
   struct r_at from, to;
   struct rfl_topic_source_options options;
 };
+
+static void read_files(SEXP spec, struct rfl_file_options *o) {
+  SEXP files = r_get(spec, "files"), names = r_get(spec, "names");
+  *o = (struct rfl_file_options){
+      .path = r_texts(files),
+      .name = names == R_NilValue ? NULL : r_texts(names),
+      .n = (size_t)Rf_xlength(files),
+      .on_bad = (enum rfl_on_bad_line)Rf_asInteger(r_get(spec, "on_bad")),
+      .max_records = r_number(r_get(spec, "max_records")),
+      .frame_rows = (uint32_t)r_number(r_get(spec, "frame_rows"))};
+}
 
 static void read_plan(SEXP spec, struct plan *p) {
   *p = (struct plan){.fields = r_fields_read(r_get(spec, "fields"))};
   SEXP columns = r_get(spec, "columns");
   if (columns != R_NilValue) {
     p->table = r_table_read(columns, r_get(spec, "fields"));
+    p->name = r_string(r_get(spec, "place"));
+    return;
+  }
+  if (r_get(spec, "files") != R_NilValue) {
+    read_files(spec, &p->file);
     return;
   }
   p->kafka = r_kafka_get(r_get(spec, "k"));
@@ -62,9 +81,16 @@ static enum rfl_code open_table(const struct plan *p, struct rfl_schema *schema,
   struct r_cut all = {.n = r_table_rows(p->table)};
   struct rfl_frame *frame;
   RFL_TRY(r_table_frame(p->table, &all, schema, &frame, err));
-  enum rfl_code code = r_rows_source(frame, gives, err);
+  enum rfl_code code = r_rows_source(frame, p->name, gives, err);
   if (code) rfl_frame_release(frame);
   return code;
+}
+
+static enum rfl_code open_files(const struct plan *p, struct rfl_schema *schema,
+                                struct rfl_source **gives, struct rfl_err *err) {
+  struct rfl_decoder *decoder;
+  RFL_TRY(rfl_json_decoder_new(schema, &decoder, err));
+  return rfl_file_source_new(&p->file, schema, decoder, gives, err);
 }
 
 enum rfl_code r_source_make(SEXP spec, struct rfl_source **gives,
@@ -75,8 +101,12 @@ enum rfl_code r_source_make(SEXP spec, struct rfl_source **gives,
   enum rfl_code code = p.table ? rfl_schema_flat(p.fields.field, p.fields.n, &schema, err)
                                : rfl_schema_new(p.fields.field, p.fields.n, &schema, err);
   if (code) return code;
-  code =
-      p.table ? open_table(&p, schema, gives, err) : open_topic(&p, schema, gives, err);
+  if (p.table)
+    code = open_table(&p, schema, gives, err);
+  else if (p.file.n)
+    code = open_files(&p, schema, gives, err);
+  else
+    code = open_topic(&p, schema, gives, err);
   if (code)
     rfl_schema_release(schema);
   else
@@ -102,6 +132,18 @@ static void release_reader(void *object) {
 }
 static const struct r_type reader_type = {"a read of a stream", release_reader, R_ENDS};
 
+/* Where the source is to begin, of places that are files; empty: at their beginnings. */
+static enum rfl_code start_from(SEXP spec, struct rfl_cursor *gives,
+                                struct rfl_err *err) {
+  SEXP at = r_get(spec, "at");
+  if (at == R_NilValue) return RFL_OK;
+  SEXP name = VECTOR_ELT(at, 0), next = VECTOR_ELT(at, 1);
+  for (R_xlen_t i = 0; i < Rf_xlength(name); i++)
+    RFL_TRY(rfl_cursor_set(gives, CHAR(STRING_ELT(name, i)), 0, (int64_t)REAL_RO(next)[i],
+                           err));
+  return RFL_OK;
+}
+
 /* A reader of the source that `spec` describes, which puts its frames into `frames`. The
  * range is fixed here. */
 SEXP ffi_reader_new(SEXP spec, SEXP frames) {
@@ -115,8 +157,11 @@ SEXP ffi_reader_new(SEXP spec, SEXP frames) {
   r->to = to;
   enum rfl_code code = r_source_make(spec, &r->source, &r->schema, &err);
   if (!code) {
-    to->schema = rfl_schema_keep(r->schema);
-    code = r->source->start(r->source, NULL, &err);
+    if (!to->schema) to->schema = rfl_schema_keep(r->schema);
+    struct rfl_cursor at = {0};
+    code = start_from(spec, &at, &err);
+    if (!code) code = r->source->start(r->source, at.n ? &at : NULL, &err);
+    rfl_cursor_release(&at);
   }
   if (code) r_handle_close(handle);
   r_finish(code, &err);

@@ -13,7 +13,7 @@
 enum { DEFAULT_ROWS = 8192, LINES_A_LOOK = 2048, N_METAS = RFL_META_RAW + 1, SHOWN = 60 };
 
 struct file {
-  char *path;
+  char *path, *name;
   int64_t next;  /* the first line that was not given */
   int64_t limit; /* of its bytes, once it was opened; -1: all */
   bool done;     /* it was read to its end */
@@ -53,7 +53,7 @@ static enum rfl_code file_start(struct rfl_source *face, const struct rfl_cursor
   s->at = 0;
   s->most = s->max_records;
   for (size_t i = 0; i < s->n; i++) {
-    const struct rfl_place *p = from ? rfl_cursor_find(from, s->file[i].path, 0) : NULL;
+    const struct rfl_place *p = from ? rfl_cursor_find(from, s->file[i].name, 0) : NULL;
     s->file[i].next = p && p->next > 0 ? p->next : 0;
     s->file[i].done = false;
     rfl_builder_forget_place(s->builder, (uint32_t)i);
@@ -71,7 +71,7 @@ static enum rfl_code open_lines(struct file_source *s, struct rfl_err *err) {
     RFL_TRY(rfl_lines_next(s->lines, &line, err));
     if (!line.p)
       return rfl_fail(err, RFL_ELOSS,
-                      "file `%s` has %lld lines, but %lld were taken before", f->path,
+                      "file `%s` has %lld lines, but %lld were taken before", f->name,
                       (long long)s->line, (long long)f->next);
   }
   return RFL_OK;
@@ -114,12 +114,12 @@ static enum rfl_code set_text(const struct file_source *s, enum rfl_meta meta,
 
 static enum rfl_code set_metas(const struct file_source *s, struct rfl_err *err) {
   const ptrdiff_t *c = s->column;
-  const char *path = s->file[s->at].path;
+  const char *name = s->file[s->at].name;
   if (c[RFL_META_PARTITION] >= 0)
     rfl_builder_int(s->builder, (size_t)c[RFL_META_PARTITION], 0);
   if (c[RFL_META_OFFSET] >= 0)
     rfl_builder_double(s->builder, (size_t)c[RFL_META_OFFSET], (double)s->line);
-  return set_text(s, RFL_META_TOPIC, path, strlen(path), err);
+  return set_text(s, RFL_META_TOPIC, name, strlen(name), err);
 }
 
 static enum rfl_code keep_bad(const struct file_source *s, struct rfl_bytes line,
@@ -187,7 +187,7 @@ static enum rfl_code take_line(const struct file_source *s, struct rfl_bytes lin
 static int64_t stop_at(const struct file_source *s, size_t i,
                        const struct rfl_want *want) {
   if (!want->upto) return INT64_MAX;
-  const struct rfl_place *p = rfl_cursor_find(want->upto, s->file[i].path, 0);
+  const struct rfl_place *p = rfl_cursor_find(want->upto, s->file[i].name, 0);
   return p ? p->next : 0;
 }
 
@@ -269,7 +269,10 @@ static void file_release(struct rfl_source *face) {
   close_lines(s);
   rfl_builder_release(s->builder);
   if (s->decoder) s->decoder->release(s->decoder);
-  for (size_t i = 0; s->file && i < s->n; i++) rfl_free(s->file[i].path);
+  for (size_t i = 0; s->file && i < s->n; i++) {
+    rfl_free(s->file[i].path);
+    rfl_free(s->file[i].name);
+  }
   rfl_free(s->file);
   rfl_schema_release(s->schema);
   rfl_free(s);
@@ -288,9 +291,11 @@ static enum rfl_code set_up(struct file_source *s, const struct rfl_file_options
   s->n = o->n;
   RFL_TRY(rfl_builder_new(s->schema, &s->builder, err));
   for (size_t i = 0; i < o->n; i++) {
-    s->file[i] = (struct file){.path = rfl_strdup(o->path[i]), .limit = -1};
-    if (!s->file[i].path) return rfl_no_memory(err);
-    RFL_TRY(rfl_builder_name_place(s->builder, (uint32_t)i, o->path[i], 0, err));
+    const char *name = o->name ? o->name[i] : o->path[i];
+    s->file[i] = (struct file){
+        .path = rfl_strdup(o->path[i]), .name = rfl_strdup(name), .limit = -1};
+    if (!s->file[i].path || !s->file[i].name) return rfl_no_memory(err);
+    RFL_TRY(rfl_builder_name_place(s->builder, (uint32_t)i, name, 0, err));
   }
   return RFL_OK;
 }

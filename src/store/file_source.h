@@ -4,9 +4,9 @@
  *     RFL_TRY(rfl_file_source_new(&o, schema, decoder, &source, err));
  *     RFL_TRY(source->start(source, NULL, err));
  *
- * A file is a place (its path, shard 0); line k, from 0, is position k, and an empty line
+ * A file is a place (its name, shard 0); line k, from 0, is position k, and an empty line
  * a position without a row. Plain files end where they ended when they were first opened.
- * Fills the schema's meta fields .topic (the path), .partition, .offset, .error, .raw;
+ * Fills the schema's meta fields .topic (the name), .partition, .offset, .error, .raw;
  * the decoder fills the others. */
 #ifndef RFL_STORE_FILE_SOURCE_H
 #define RFL_STORE_FILE_SOURCE_H
@@ -19,6 +19,8 @@ enum rfl_on_bad_line {
 };
 struct rfl_file_options {
   const char *const *path; /* in C order, none twice */
+  const char *const *name; /* what they are called in messages, places and .topic; NULL:
+                              by their paths */
   size_t n;
   enum rfl_on_bad_line on_bad;
   double max_records;  /* INFINITY: all */

@@ -11,13 +11,14 @@ as_topic <- function(d, partitions = 3) {
   k <- local_kafka(c(clicks = partitions))
   kafka_produce(k, "clicks", d)
   read_stream(k, "clicks", record_schema(
-    click = "integer", device = "factor", daypart = "string", position = "factor", quality = "double",
-    n = "integer"
+    click = "integer", device = "factor", daypart = "string", position = "factor",
+    quality = "double", n = "integer"
   ))
 }
 
 spooled <- function(s, control = list(memory = 0.01)) {
-  stream_frames(with_budget(s, control), c("click", "device", "daypart", "position", "quality", "n"))
+  columns <- c("click", "device", "daypart", "position", "quality", "n")
+  stream_frames(with_budget(s, control), columns)
 }
 
 test_that("rows beyond the budget go to disk and come back in canonical order", {
@@ -61,7 +62,9 @@ test_that("a folder that cannot hold the rows is told", {
   error <- expect_error(
     stream_glm(click ~ position, s, binomial, control = control), class = "riffle_error_io"
   )
-  expect_match(conditionMessage(error), "`/nowhere/at/all`: No such file or directory", fixed = TRUE)
+  expect_match(
+    conditionMessage(error), "`/nowhere/at/all`: No such file or directory", fixed = TRUE
+  )
 })
 
 test_that("a disk that is full is told with its folder and the bytes", {
@@ -101,9 +104,9 @@ test_that("nothing is left in the folder, also when R is killed", {
     "stopifnot(.Call(riffle:::c_frames_where, f)[[2]] > 0, !length(dir('%s', all.files = TRUE,",
     "no.. = TRUE))); tools::pskill(Sys.getpid(), tools::SIGKILL)"
   ), folder, folder)
-  status <- suppressWarnings(
-    system2(file.path(R.home("bin"), "Rscript"), c("-e", shQuote(code)), stdout = FALSE, stderr = FALSE)
-  )
+  status <- suppressWarnings(system2(
+    file.path(R.home("bin"), "Rscript"), c("-e", shQuote(code)), stdout = FALSE, stderr = FALSE
+  ))
   expect_identical(status, 137L)
   expect_identical(dir(folder, all.files = TRUE, no.. = TRUE), character())
 })
