@@ -9,8 +9,10 @@
 #' @param key Name of the column whose text is the key; `NULL` for no key. Records of one key go
 #'   to one partition, by the hash that Java's producer uses. A missing key is a null key.
 #' @param value Names of the columns that the records hold; `NULL` for all but those of
-#'   `timestamp` and `partition`. A name with dots makes nested objects.
-#' @param headers Must be `NULL`: headers cannot be sent.
+#'   `headers`, `timestamp` and `partition`. A name with dots makes nested objects.
+#' @param headers Names of the columns whose text the records carry as headers, at most 32; a
+#'   header has the name of its element (`c(trace = "id")`), else that of its column. A missing
+#'   value's header is left out. `NULL` for none.
 #' @param timestamp Name of the column (`POSIXct`) with the records' times; `NULL` for now.
 #' @param partition Name of the column (whole numbers from 0) with their partitions; `NULL`: by
 #'   the key.
@@ -35,7 +37,7 @@ kafka_produce <- function(k, topic, data, key = NULL, value = NULL, headers = NU
   check_kafka(k)
   check_string(topic)
   format <- check_choice(format, c("json", "raw"))
-  if (!is.null(headers)) abort_argument("`headers` must be NULL: headers cannot be sent.")
+  headers <- header_columns(headers)
   if (is.character(data)) {
     data <- data.frame(value = data, stringsAsFactors = FALSE)
     value <- "value"
@@ -45,8 +47,9 @@ kafka_produce <- function(k, topic, data, key = NULL, value = NULL, headers = NU
   for (name in list(key, timestamp, partition)) if (!is.null(name)) check_string(
     name, "key, timestamp and partition"
   )
-  value <- value_columns(data, value, c(timestamp, partition), format)
-  data <- ready_columns(data, unique(c(value, key, timestamp, partition)), timestamp, partition)
+  value <- value_columns(data, value, c(headers, timestamp, partition), format)
+  used <- unique(c(value, key, headers, timestamp, partition))
+  data <- ready_columns(data, used, timestamp, partition)
   schema <- fields_of(data, "data")
   if (format == "raw" && !schema$type[[1L]] %in% c("string", "raw")) {
     abort_argument(
@@ -58,13 +61,27 @@ kafka_produce <- function(k, topic, data, key = NULL, value = NULL, headers = NU
     c_kafka_produce, k$handle, plain_columns(data, schema$type), unclass(schema),
     list(
       topic = topic, raw = format == "raw", value = match(value, names(data)) - 1L, key = at(key),
-      timestamp = at(timestamp), partition = at(partition)
+      timestamp = at(timestamp), partition = at(partition),
+      headers = match(headers, names(data)) - 1L, header_names = names(headers)
     )
   )
   if (sent$failed > 0) abort_undelivered(sent, topic)
   invisible(
     data.frame(row = seq_along(sent$offset), partition = sent$partition, offset = sent$offset)
   )
+}
+
+# Columns by the names of their headers.
+header_columns <- function(headers) {
+  if (is.null(headers)) return(stats::setNames(character(), character()))
+  check_strings(headers)
+  if (length(headers) > 32L) {
+    abort_argument("`headers` must name at most 32 columns, not {length(headers)}.")
+  }
+  called <- names(headers)
+  if (is.null(called)) called <- headers
+  called[!nzchar(called)] <- headers[!nzchar(called)]
+  stats::setNames(unname(headers), called)
 }
 
 value_columns <- function(data, value, others, format) {

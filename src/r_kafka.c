@@ -232,6 +232,9 @@ struct produce { /* what R asked for */
   size_t n_columns;
   size_t *column; /* of the values */
   ptrdiff_t key, timestamp, partition;
+  size_t n_headers;
+  const char *const *header; /* their names */
+  ptrdiff_t *header_column;
 };
 
 static ptrdiff_t column_number(SEXP options, const char *name) {
@@ -247,6 +250,11 @@ static void read_produce(SEXP columns, SEXP fields, SEXP options, struct produce
   p->key = column_number(options, "key");
   p->timestamp = column_number(options, "timestamp");
   p->partition = column_number(options, "partition");
+  SEXP headers = r_get(options, "headers");
+  p->n_headers = (size_t)Rf_xlength(headers);
+  p->header = r_texts(r_get(options, "header_names"));
+  p->header_column = r_scratch(p->n_headers, sizeof *p->header_column);
+  for (size_t i = 0; i < p->n_headers; i++) p->header_column[i] = INTEGER_RO(headers)[i];
   SEXP values = r_get(options, "value");
   p->n_columns = (size_t)Rf_xlength(values);
   p->column = r_scratch(p->n_columns, sizeof *p->column);
@@ -264,6 +272,9 @@ static enum rfl_code open_sink(struct rfl_kafka *k, const struct produce *p,
                                      .key_column = p->key,
                                      .timestamp_column = p->timestamp,
                                      .partition_column = p->partition,
+                                     .n_headers = p->n_headers,
+                                     .header = p->header,
+                                     .header_column = p->header_column,
                                      .report = true};
   return rfl_topic_sink_new(k, &o, encoder, gives, err);
 }

@@ -143,7 +143,26 @@ struct outgoing { /* a row as librdkafka wants it */
   int32_t partition;
   int64_t time_ms; /* 0: now */
   char text[KEY_TEXT];
+  size_t n_headers;
+  struct {
+    const char *name;
+    struct rfl_bytes value;
+    char text[KEY_TEXT];
+  } header[RFL_HEADERS_MOST];
 };
+
+static void fill_headers(const struct topic_sink *s, const struct rfl_frame *f,
+                         uint32_t row, struct outgoing *o) {
+  const struct rfl_topic_sink_options *options = &s->options;
+  o->n_headers = 0;
+  for (size_t i = 0; i < options->n_headers; i++) {
+    const struct rfl_column *c = &f->column[options->header_column[i]];
+    if (!rfl_column_has(c, row)) continue;
+    size_t k = o->n_headers++;
+    o->header[k].name = options->header[i];
+    o->header[k].value = key_of(c, row, o->header[k].text);
+  }
+}
 
 static enum rfl_code fill(struct topic_sink *s, const struct rfl_frame *f, uint32_t row,
                           struct outgoing *o, struct rfl_err *err) {
@@ -158,6 +177,7 @@ static enum rfl_code fill(struct topic_sink *s, const struct rfl_frame *f, uint3
     int64_t us = time->i64[row];
     o->time_ms = us / 1000 - (us % 1000 < 0);
   }
+  fill_headers(s, f, row, o);
   if (!s->encoder) {
     o->value = key_of(&f->column[0], row, o->text);
     return RFL_OK;
@@ -170,9 +190,11 @@ static enum rfl_code fill(struct topic_sink *s, const struct rfl_frame *f, uint3
   return RFL_OK;
 }
 
+enum { PARTS = 7 }; /* of a record, without its headers */
+
 static rd_kafka_resp_err_t hand_in(struct topic_sink *s, const struct outgoing *o,
                                    size_t row) {
-  rd_kafka_vu_t part[] = {
+  rd_kafka_vu_t part[PARTS + RFL_HEADERS_MOST] = {
       {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = s->rkt},
       {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = o->partition},
       {.vtype = RD_KAFKA_VTYPE_VALUE,
@@ -183,7 +205,14 @@ static rd_kafka_resp_err_t hand_in(struct topic_sink *s, const struct outgoing *
       {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
       {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = (void *)(uintptr_t)row},
   };
-  rd_kafka_error_t *error = rd_kafka_produceva(s->rk, part, sizeof part / sizeof *part);
+  for (size_t i = 0; i < o->n_headers; i++) {
+    rd_kafka_vu_t *to = &part[PARTS + i];
+    to->vtype = RD_KAFKA_VTYPE_HEADER;
+    to->u.header.name = o->header[i].name;
+    to->u.header.val = o->header[i].value.p;
+    to->u.header.size = (ssize_t)o->header[i].value.n;
+  }
+  rd_kafka_error_t *error = rd_kafka_produceva(s->rk, part, PARTS + o->n_headers);
   if (!error) return RD_KAFKA_RESP_ERR_NO_ERROR;
   rd_kafka_resp_err_t code = rd_kafka_error_code(error);
   rd_kafka_error_destroy(error);
@@ -233,6 +262,10 @@ static enum rfl_code check_columns(const struct topic_sink *s, const struct rfl_
   if (o->key_column >= n || o->timestamp_column >= n || o->partition_column >= n)
     return rfl_fail(err, RFL_ESCHEMA, "the frame for topic `%s` has only %zu columns",
                     s->topic, f->schema->n);
+  for (size_t i = 0; i < o->n_headers; i++)
+    if (o->header_column[i] < 0 || o->header_column[i] >= n)
+      return rfl_fail(err, RFL_ESCHEMA, "the frame for topic `%s` has no column %td",
+                      s->topic, o->header_column[i]);
   if (o->timestamp_column >= 0 && f->column[o->timestamp_column].type != RFL_TIMESTAMP)
     return rfl_fail(err, RFL_ESCHEMA, "`%s` must be a timestamp, not of type %s",
                     f->schema->field[o->timestamp_column].name,

@@ -13,12 +13,16 @@
 #include "frame/flow.h"
 #include "kafka/client.h"
 
+enum { RFL_HEADERS_MOST = 32 };
 struct rfl_topic_sink_options {
   const char *topic;
   ptrdiff_t key_column; /* of the frames put, -1: no key. Its text is the key; missing: a
                            null key */
   ptrdiff_t timestamp_column; /* -1: now */
   ptrdiff_t partition_column; /* -1: by the key's murmur2 hash, as Java's producer */
+  size_t n_headers; /* at most RFL_HEADERS_MOST; a missing value's header is left out */
+  const char *const *header; /* names, and columns of their text; both borrowed */
+  const ptrdiff_t *header_column;
   bool report; /* keep (partition, offset) of each row, for kafka_produce() */
 };
 /* Takes the encoder (also on failure). NULL encoder: the value is the frame's first

@@ -115,6 +115,15 @@ on_each_kafka("values are sent as they are, a missing one as a null", c(t = 1), 
   expect_identical(back$.key, c("a", "b", NA, NA))
 })
 
+test_that("columns of headers are taken by name and are no part of the value", {
+  k <- local_kafka(c(t = 1))
+  d <- data.frame(x = 1:2, id = c("a", NA), when = .POSIXct(c(10, 20), "UTC"))
+  sent <- kafka_produce(k, "t", d, headers = c(trace = "id", "when"))
+  expect_identical(sent$offset, c(0, 1))
+  back <- as.data.frame(read_stream(k, "t", record_schema(x = "integer", id = "string")))
+  expect_identical(back, data.frame(x = 1:2, id = NA_character_))
+})
+
 test_that("mistakes in what is produced are named", {
   k <- local_kafka(c(t = 2))
   d <- data.frame(x = 1:2, p = c(0, 7))
@@ -123,6 +132,8 @@ test_that("mistakes in what is produced are named", {
     kafka_produce(k, "t", 1:3)
     kafka_produce(k, "t", d, key = "user")
     kafka_produce(k, "t", d, headers = "h")
+    kafka_produce(k, "t", d, headers = 1)
+    kafka_produce(k, "t", d, headers = rep("x", 33))
     kafka_produce(k, "t", d, timestamp = "x")
     kafka_produce(k, "t", d, partition = "p")
     kafka_produce(k, "t", d, format = "xml")

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "kafka/consumer.h"
 #include "stage.h"
 
 static struct rfl_err err;
@@ -125,6 +126,71 @@ TEST(keys_and_timestamps_travel) {
   CHECK_EQ(f->column[STAGE_TIME].i64[0], 10 * 1000000);
   rfl_frame_release(f);
   source->release(source);
+}
+
+struct headers_seen {
+  int records;
+  char text[3][64]; /* name=value of each header, in order */
+};
+
+static bool see_headers(void *data, const rd_kafka_message_t *m) {
+  struct headers_seen *seen = data;
+  rd_kafka_headers_t *headers = NULL;
+  if (m->err || seen->records == 3) return true;
+  char *to = seen->text[seen->records++];
+  if (rd_kafka_message_headers(m, &headers)) return true;
+  const char *name;
+  const void *value;
+  size_t n;
+  for (size_t i = 0; !rd_kafka_header_get_all(headers, i, &name, &value, &n); i++) {
+    size_t used = strlen(to);
+    snprintf(to + used, 64 - used, "%s=%.*s;", name, (int)n, (const char *)value);
+  }
+  return true;
+}
+
+/* A column that is not there is an error of the put. */
+static void from_too_far(const struct rfl_topic_sink_options *as) {
+  const ptrdiff_t far[] = {C_KEY, 1000};
+  struct rfl_topic_sink_options o = *as;
+  o.header_column = far;
+  struct rfl_sink *s = opened(stage.k, &o, stage_encoder());
+  struct rfl_frame *f = rows(9, 1);
+  CHECK_EQ(s->put(s, 1, f, &err), RFL_ESCHEMA);
+  CHECK(strstr(err.message, "no column 1000") != NULL);
+  rfl_frame_release(f);
+  s->release(s);
+}
+
+TEST(headers_travel_and_a_missing_one_is_left_out) {
+  const char *topic = stage_topic("headers", 1);
+  const char *const name[] = {"who", "when"};
+  const ptrdiff_t from[] = {C_KEY, C_TIME};
+  struct rfl_topic_sink_options o = plain(topic);
+  o.n_headers = 2;
+  o.header = name;
+  o.header_column = from;
+  struct rfl_sink *s = opened(stage.k, &o, stage_encoder());
+  struct rfl_frame *f = rows(9, 3);
+  struct rfl_tally failed = {0};
+  CHECK_OK(s->put(s, 1, f, &err), &err);
+  CHECK_OK(s->flush(s, soon(20), &failed, &err), &err);
+  rfl_frame_release(f);
+  s->release(s);
+  struct rfl_consumer c = {0};
+  const int64_t at = 0;
+  struct rfl_consumer_plan plan = {
+      .topic = topic, .n = 1, .from = &at, .memory = 1 << 22};
+  CHECK_OK(rfl_consumer_open(&c, stage.k, &plan, &err), &err);
+  struct headers_seen seen = {0};
+  struct rfl_serve serve = {.see = see_headers, .data = &seen};
+  for (int i = 0; i < 100 && seen.records < 3; i++)
+    rfl_consumer_serve(&c, &serve, 100, 100);
+  rfl_consumer_close(&c);
+  CHECK_EQ(seen.records, 3);
+  CHECK_STR(seen.text[0], "who=k9;when=1970-01-01T00:00:10.000000Z;");
+  CHECK_STR(seen.text[1], "when=1970-01-01T00:00:11.000000Z;"); /* 10: no key */
+  from_too_far(&o);
 }
 
 /* Java's producer, and every other with murmur2: what kafka-clients 3.9's
@@ -359,6 +425,7 @@ int main(void) {
   if (stage_open(1)) return 1;
   RUN(what_is_put_is_read_back_and_reported);
   RUN(keys_and_timestamps_travel);
+  RUN(headers_travel_and_a_missing_one_is_left_out);
   RUN(keys_go_where_javas_producer_sends_them);
   RUN(rows_that_fail_are_named);
   RUN(a_flush_whose_time_is_up_loses_nothing);
