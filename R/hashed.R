@@ -41,11 +41,14 @@ hashed <- function(..., bits = NULL) {
   if (!length(values)) abort_argument("`...` must be one vector or more.")
   if (is.null(bits)) bits <- 10
   check_bits(bits, "bits")
-  names <- if (is.null(names(values))) given else ifelse(nzchar(names(values)), names(values), given)
+  names <- if (is.null(names(values))) given else names(values)
+  names <- ifelse(nzchar(names), names, given)
   n <- length(values[[1L]])
   for (k in seq_along(values)) {
     if (is.list(values[[k]]) || length(values[[k]]) != n) {
-      abort_argument("`{names[[k]]}` must be a vector of {n} value{?s}, not {describe(values[[k]])}.")
+      abort_argument(
+        "`{names[[k]]}` must be a vector of {n} value{?s}, not {describe(values[[k]])}."
+      )
     }
   }
   columns <- stats::setNames(values, make.unique(names))

@@ -140,6 +140,7 @@ query_spec <- function(x, sink, trigger, memory) {
   fields <- character()
   spec <- list()
   if (!is.null(x$score)) {
+    check_no_computed(x$score$model, "score_with()")
     live <- if (inherits(x$score$model, "riffle_live")) x$score$model else as_live(x$score$model)
     fields <- c(fields, recipe_columns(x$score$model, "score"), x$score$keep)
     spec$score <- list(
@@ -151,6 +152,7 @@ query_spec <- function(x, sink, trigger, memory) {
     )
   }
   if (!is.null(x$learn)) {
+    check_no_computed(x$learn$model, "learn_with()")
     if (!is.null(x$learn$block)) set_block(x$learn$model, x$learn$block)
     fields <- c(fields, recipe_columns(x$learn$model, "learn"))
     spec$learn <- live_handle(x$learn$model)

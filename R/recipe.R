@@ -102,9 +102,9 @@ add_hashed <- function(build, parts) {
   if (!is.null(bits) && (options$shared > 0 || options$open)) {
     abort_argument("`{label}` must not have `bits`: all hashed terms share one table.")
   }
-  slots <- if (options$open) 0 else if (options$shared > 0) options$shared else {
-    2^(if (is.null(bits)) 10 else max(bits))
-  }
+  slots <- 2^(if (is.null(bits)) 10 else max(bits))
+  if (options$open) slots <- 0
+  if (options$shared > 0) slots <- options$shared
   add_variable(build, list(
     name = columns[[1L]], label = label, kind = "hashed", with = columns[-1L], slots = slots,
     seed = options$seed

@@ -67,12 +67,13 @@ of_rows <- function(expr, data, env) {
   is.call(expr) && any(names %in% names(data)) && all(lengths(outside) == 1L)
 }
 
+# Rows of a data frame by number; for a stream the expression, to be computed batch by batch.
 subset_rows <- function(expr, data, env) {
   if (is.null(expr)) {
     return(NULL)
   }
   if (is_stream(data)) {
-    abort_argument("`subset` must be left out for a stream: it is evaluated in a data frame.")
+    return(expr)
   }
   rows <- eval(expr, data, env)
   if (is.null(rows)) {
@@ -213,10 +214,10 @@ check_numbers <- function(names, kind, what) {
 
 stream_rows <- function(data, wanted, subset, plan, keyed) {
   types <- stream_types(data)
-  if (length(wanted$computed) || !is.null(subset)) {
-    what <- if (is.null(subset)) wanted$computed[[1L]]$label else "subset"
-    abort_argument("`{what}` must be a column of the stream: R computes on data frames only.")
-  }
+  computed <- c(wanted$computed, if (!is.null(subset)) list(list(
+    name = "(subset)", expr = subset, label = "subset", env = environment(plan$terms)
+  )))
+  inputs <- unlist(lapply(computed, \(one) intersect(all.vars(one$expr), names(types))))
   unknown <- setdiff(wanted$plain, names(types))
   if (length(unknown)) {
     abort_kind("schema", c(
@@ -226,11 +227,96 @@ stream_rows <- function(data, wanted, subset, plan, keyed) {
     ))
   }
   kind <- vapply(wanted$plain, \(name) stream_kind(types[[name]], name), "")
-  fields <- c(wanted$plain, if (keyed && data$kind == "kafka") ".offset")
+  fields <- unique(c(wanted$plain, inputs, if (keyed && data$kind == "kafka") ".offset"))
+  frames <- stream_frames(data, fields)
+  if (!length(computed)) {
+    return(list(
+      kind = kind, columns = NULL, frames = frames, computed = list(), made = made_by(plan, list()),
+      own = list(), ordered = character()
+    ))
+  }
+  entries <- freeze_stream_terms(computed, frames, unique(inputs))
+  made <- widen_frames(frames, entries, data$budget)
+  entries <- Filter(\(entry) entry$name != "(subset)", made$entries)
   list(
-    kind = kind, columns = NULL, frames = stream_frames(data, fields), computed = list(),
-    made = made_by(plan, list()), own = list(), ordered = character()
+    kind = c(kind, made$kind), columns = NULL, frames = made$frames, computed = entries,
+    made = made_by(plan, entries), own = list(), ordered = made$ordered, levels = made$levels
   )
+}
+
+# How many rows of a stream a basis is taken from: all of them, or the first.
+basis_rows <- list(all = 1e6, first = 1e5)
+
+freeze_stream_terms <- function(computed, frames, inputs) {
+  total <- .Call(c_frames_rows, frames)
+  limit <- if (total <= basis_rows$all) total else basis_rows$first
+  parts <- list()
+  n <- 0
+  for (k in seq_len(.Call(c_frames_count, frames))) {
+    if (n >= limit && k > 1L) break
+    parts[[k]] <- frames_to_df(.Call(c_frames_slice, frames, k, inputs))
+    n <- n + nrow(parts[[k]])
+  }
+  data <- utils::head(do.call(rbind, parts), limit)
+  basis <- if (total <= limit) "all rows" else paste("the first", big(limit), "rows")
+  lapply(computed, \(one) freeze_term(one$expr, one$label, one$name, data, one$env, basis))
+}
+
+# Frames with the columns that R computes, frame by frame. A factor travels as its texts; levels
+# that all frames share keep their order. An entry named "(subset)" tells which rows stay.
+widen_frames <- function(frames, entries, budget) {
+  wide <- .Call(c_frames_new, if (!is.null(budget)) budget$memory * 1e6, budget$folder)
+  kind <- character()
+  ordered <- character()
+  levels <- list()
+  for (k in seq_len(.Call(c_frames_count, frames))) {
+    inputs <- unique(unlist(lapply(entries, \(entry) entry$inputs)))
+    data <- frames_to_df(.Call(c_frames_slice, frames, k, inputs))
+    made <- lapply(entries, compute_term, data, nrow(data))
+    for (e in seq_along(entries)) entries[[e]]$columns <- names(made[[e]])
+    columns <- do.call(c, made)
+    kind <- vapply(names(columns), \(name) column_kind(columns[[name]], name), "")
+    for (name in names(Filter(is.factor, columns))) {
+      levels[[name]] <- join_levels(levels[[name]], base::levels(columns[[name]]), k)
+    }
+    ordered <- names(Filter(is.ordered, columns))
+    keep <- columns[["(subset)"]]
+    columns <- lapply(columns[names(columns) != "(subset)"], travelling)
+    columns <- as_columns(columns, nrow(data))
+    schema <- fields_of(columns)
+    .Call(
+      c_frames_widen, wide, frames, k, plain_columns(columns, schema$type), unclass(schema),
+      if (!is.null(keep)) as_kept(keep)
+    )
+  }
+  kind[kind == "factor"] <- "string"
+  list(
+    frames = .Call(c_frames_sort, wide, 0), entries = entries,
+    kind = kind[names(kind) != "(subset)"], ordered = ordered,
+    levels = lapply(levels, \(one) if (isTRUE(one$same)) one$levels)
+  )
+}
+
+# Frame k's levels and those before: the same in all, or nobody's order.
+join_levels <- function(before, levels, k) {
+  if (is.null(before)) {
+    return(list(levels = levels, same = k == 1L))
+  }
+  same <- before$same && identical(before$levels, levels)
+  both <- union(before$levels, levels)
+  number <- suppressWarnings(as.numeric(both))
+  list(levels = if (anyNA(number)) both else both[order(number)], same = same || !anyNA(number))
+}
+
+travelling <- function(x) {
+  if (is.factor(x)) as.character(x) else if (is.integer(x)) as.double(x) else x
+}
+
+as_kept <- function(keep) {
+  if (!is.logical(keep)) {
+    abort_argument("`subset` must be logical for a stream, not of type {typeof(keep)}.")
+  }
+  keep & !is.na(keep)
 }
 
 # A list of columns as a data frame, without any of data.frame()'s conversions.
@@ -280,11 +366,25 @@ new_rows <- function(object, newdata, what, cut = NULL) {
 }
 
 new_stream_rows <- function(object, stream, plain, computed) {
-  if (length(computed)) {
-    abort_argument(
-      "`{computed[[1L]]$label}` must be a column of the stream: R computes on data frames only."
-    )
+  inputs <- unlist(lapply(computed, \(entry) entry$inputs))
+  fields <- unique(c(
+    plain, inputs, if (object$recipe$keyed && stream$kind == "kafka") ".offset"
+  ))
+  frames <- stream_frames(stream, if (length(fields)) fields else names(stream)[[1L]])
+  if (!length(computed)) {
+    return(frames)
   }
-  fields <- c(plain, if (object$recipe$keyed && stream$kind == "kafka") ".offset")
-  stream_frames(stream, if (length(fields)) fields else names(stream)[[1L]])
+  widen_frames(frames, computed, stream$budget)$frames
+}
+
+# A query runs without R.
+check_no_computed <- function(model, verb) {
+  if (inherits(model, "riffle_live")) model <- model$model
+  computed <- model$recipe$computed
+  if (length(computed)) {
+    abort_kind("model", c(
+      "`{verb}` needs a model without terms that R computes, such as `{computed[[1L]]$label}`.",
+      i = "Make it a field of the records, and use the field in the formula."
+    ))
+  }
 }

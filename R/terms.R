@@ -88,13 +88,13 @@ plain_calls <- function(expr) {
     return(expr)
   }
   head <- expr[[1L]]
-  if (is.call(head) && (identical(head[[1L]], quote(`::`)) || identical(head[[1L]], quote(`:::`)))) {
+  if (is.call(head) && as.character(head[[1L]])[[1L]] %in% c("::", ":::")) {
     name <- as.character(head[[3L]])
     known <- as.character(head[[2L]]) %in% names(term_words) && !is.null(term_function(name))
     expr[[1L]] <- as.name(if (known) name else deparse1(head))
   }
   for (i in seq_along(expr)) {
-    if (!identical(expr[[i]], quote(expr = ))) expr[[i]] <- plain_calls(expr[[i]])
+    if (!rlang::is_missing(expr[[i]])) expr[[i]] <- plain_calls(expr[[i]])
   }
   expr
 }
@@ -152,7 +152,7 @@ freeze_calls <- function(entry, expr, data, complete) {
     return(list(entry = entry, expr = expr))
   }
   for (i in seq_along(expr)[-1L]) {
-    if (identical(expr[[i]], quote(expr = )) || is.null(expr[[i]])) next
+    if (rlang::is_missing(expr[[i]]) || is.null(expr[[i]])) next
     inner <- freeze_calls(entry, expr[[i]], data, complete)
     entry <- inner$entry
     expr[[i]] <- inner$expr
@@ -186,7 +186,7 @@ stash <- function(entry, expr, value) {
 stash_arguments <- function(entry, expr) {
   for (i in seq_along(expr)[-1L]) {
     value <- expr[[i]]
-    if (is.language(value) || is.null(value) || identical(value, quote(expr = ))) next
+    if (is.language(value) || is.null(value) || rlang::is_missing(expr[[i]])) next
     if (length(value) == 1L && !is.list(value) && !is.double(value)) next
     kept <- stash(entry, quote(.), value)
     entry <- kept$entry

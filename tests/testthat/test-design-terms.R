@@ -27,7 +27,8 @@ test_that("terms that R computes give the columns of model.matrix()", {
     y ~ poly(x, 2):f, y ~ poly(x, 2) * f * poly(z, 2), y ~ 0 + poly(x, 2):f + f, y ~ x > 3,
     y ~ cut(x, 3) * z, y ~ cut(x, c(0, 2, 6)) + f, y ~ factor(round(x)), y ~ scale(x) + scale(z),
     y ~ twice(x):l, y ~ (x > 3):f, y ~ poly(x, z, degree = 2), y ~ o:poly(x, 2),
-    y ~ ifelse(l, x, z), y ~ paste0(f, s), y ~ exp(-x) %in% x, y ~ pmin(x, 3) + o, y ~ I(x - mean(x))
+    y ~ ifelse(l, x, z), y ~ paste0(f, s), y ~ exp(-x) %in% x, y ~ pmin(x, 3) + o,
+    y ~ I(x - mean(x))
   )) expect_design(formula, d)
   expect_design(y ~ poly(x, 2) * f, d, list(f = "contr.sum"))
 })
@@ -141,7 +142,9 @@ test_that("hashed terms share one table, stay open, or take every category", {
   all <- recipe_of(y ~ x + f * s + l, d, shared = 2^20, hash = TRUE)
   kinds <- vapply(all$variables, \(v) v$kind, "")
   expect_identical(sort(table(kinds), decreasing = TRUE)[["hashed"]], 4L)
-  expect_error(recipe_of(y ~ hashed(s, bits = 3), d, shared = 2^20), class = "riffle_error_argument")
+  expect_error(
+    recipe_of(y ~ hashed(s, bits = 3), d, shared = 2^20), class = "riffle_error_argument"
+  )
   open <- recipe_of(y ~ hashed(s), d, open = TRUE)
   expect_identical(open$variables[[1L]]$slots, 0)
 })

@@ -54,8 +54,7 @@ test_that("`.` leaves metadata out, and what a stream cannot do is told by name"
   s <- w$stream()
   expect_snapshot(error = TRUE, {
     stream_glm(y ~ x + outside, s)
-    stream_glm(y ~ x, s, weights = 2 * w)
-    stream_glm(y ~ x, s, subset = k > 1)
-    stream_glm(y ~ x + I(x^2), s)
+    stream_glm(y ~ x, s, weights = rep(2, 50))
+    stream_glm(y ~ x, s, subset = k)
   })
 })
