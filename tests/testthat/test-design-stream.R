@@ -64,7 +64,7 @@ test_that("a query refuses a model with terms that R computes, by name", {
   w <- stream_of_rows(d)
   live <- live_model(stream_glm(y ~ log(z + 1), d))
   expect_snapshot(error = TRUE, {
-    w$stream() |> score_with(live) |> start_query()
+    w$stream() |> score_with(live) |> start_query(sink_memory())
     w$stream() |> learn_with(live) |> start_query()
   })
 })
