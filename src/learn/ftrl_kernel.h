@@ -21,8 +21,9 @@ struct ftrl_rates {
                           n by their squares */
 };
 
-/* One row. The arrays of features are floats or doubles by the kernel; behind the last
- * feature they are zero up to a multiple of FTRL_LANES. */
+/* One row. The arrays of features are floats or doubles by the kernel. Behind the last
+ * feature, up to a multiple of FTRL_LANES, x is 0 and `at` a pair of zeros that stays so:
+ * what is added to it is 0. */
 struct ftrl_row {
   size_t n;            /* features that are there */
   size_t ones;         /* x is known to be 1 for so many and 0 behind */
@@ -33,6 +34,7 @@ struct ftrl_row {
   } x, z, sum, w, root;           /* value, z, n, weight, sqrt(n) */
   const int32_t *code[FTRL_ROOM]; /* of a block: codes of every feature (NULL: open) */
   char *first[FTRL_ROOM];         /* and where its pairs begin */
+  double nobody[2]; /* the pair behind the last feature */
   double bias_w;
   double number_x[RFL_FTRL_MOST_NUMBERS], number_w[RFL_FTRL_MOST_NUMBERS];
 };

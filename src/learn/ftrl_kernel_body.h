@@ -1,7 +1,8 @@
 /* The bodies of ftrl_kernel.h for one type of number: included by ftrl_kernel_base.c and
  * its sister after TYPE (float or double), FIELD (f or d), BITS (the unsigned integer of
- * its size) and the names of what is defined were set:
- * LANES, WORDS (vector types), KERNEL, and a function ROOT(vector) for square roots.
+ * its size), the names LANES, WORDS (vector types) and KERNEL of what is defined, and three
+ * functions over FTRL_LANES features were set: TAKE loads their pairs into two arrays, GIVE
+ * adds two arrays to their pairs, one after the other, ROOT takes square roots.
  *
  *     w = -(z - sign(z) l1) / ((beta + sqrt(n)) / alpha + l2)    0 where |z| <= l1
  *     z += g - (sqrt(n + g^2) - sqrt(n)) / alpha * w,  n += g^2     (McMahan et al. 2013)
@@ -16,27 +17,17 @@ typedef BITS WORDS __attribute__((vector_size(8 * sizeof(TYPE))));
 
 static TARGET double JOIN(weigh_, TYPE)(const struct ftrl_rates *rates,
                                         struct ftrl_row *row) {
-  TYPE *z = row->z.FIELD, *sum = row->sum.FIELD;
+  const TYPE once = (TYPE)rates->shrink, twice = (TYPE)(rates->shrink * rates->shrink);
   size_t n = row->n;
-  for (size_t i = 0; i < n; i++) {
-    const TYPE *pair = row->at[i];
-    z[i] = pair[0];
-    sum[i] = pair[1];
-  }
-  if (rates->shrink != 1) {
-    TYPE once = (TYPE)rates->shrink, twice = (TYPE)(rates->shrink * rates->shrink);
-    for (size_t i = 0; i < n; i++) {
-      z[i] *= once;
-      sum[i] *= twice;
-    }
-  }
   const TYPE l1 = (TYPE)rates->l1, l2 = (TYPE)rates->l2;
   const TYPE per_rate = (TYPE)rates->per_rate, offset = (TYPE)rates->offset;
   const BITS top = (BITS)1 << (8 * sizeof(TYPE) - 1);
   LANES total = {0};
   for (size_t i = 0; i < n; i += FTRL_LANES) {
-    LANES zi = AT(z, i), root;
-    ROOT(&AT(sum, i), &root);
+    TAKE(&row->at[i], &AT(z, i), &AT(sum, i));
+    LANES zi = AT(z, i) * once, ni = AT(sum, i) * twice, root;
+    AT(sum, i) = ni;
+    ROOT(&ni, &root);
     WORDS sign = (WORDS)zi & top;
     LANES size = (LANES)((WORDS)zi & ~top) - l1;
     WORDS some = (WORDS)(size > 0);
@@ -52,26 +43,16 @@ static TARGET double JOIN(weigh_, TYPE)(const struct ftrl_rates *rates,
 
 static TARGET void JOIN(step_, TYPE)(const struct ftrl_rates *rates, struct ftrl_row *row,
                                      double slope) {
-  size_t n = row->n;
+  const TYPE once = (TYPE)rates->grow, twice = (TYPE)(rates->grow * rates->grow);
   const TYPE per_rate = (TYPE)rates->per_rate, g = (TYPE)slope;
+  size_t n = row->n;
   for (size_t i = 0; i < n; i += FTRL_LANES) {
     LANES gi = g * AT(x, i), square = gi * gi, more = AT(sum, i) + square, root;
     ROOT(&more, &root);
-    AT(z, i) = gi - (root - AT(root, i)) * per_rate * AT(w, i);
-    AT(sum, i) = square;
-  }
-  TYPE *z = row->z.FIELD, *sum = row->sum.FIELD;
-  if (rates->grow != 1) {
-    TYPE once = (TYPE)rates->grow, twice = (TYPE)(rates->grow * rates->grow);
-    for (size_t i = 0; i < n; i++) {
-      z[i] *= once;
-      sum[i] *= twice;
-    }
-  }
-  for (size_t i = 0; i < n; i++) {
-    TYPE *pair = row->at[i];
-    pair[0] += z[i];
-    pair[1] += sum[i];
+    LANES zi = gi - (root - AT(root, i)) * per_rate * AT(w, i);
+    AT(z, i) = zi * once;
+    AT(sum, i) = square * twice;
+    GIVE(&row->at[i], &AT(z, i), &AT(sum, i));
   }
 }
 
@@ -83,6 +64,8 @@ const struct ftrl_kernel KERNEL = {JOIN(weigh_, TYPE), JOIN(step_, TYPE)};
 #undef LANES
 #undef WORDS
 #undef ROOT
+#undef TAKE
+#undef GIVE
 #undef KERNEL
 #undef JOIN
 #undef JOIN_

@@ -77,7 +77,7 @@ static void note(struct rfl_state *s, double y, double w, double eta, double off
   double loss, at = eta + offset;
   if (s->o.family == RFL_FTRL_BINOMIAL) {
     double against = y > 0 ? -at : at;
-    loss = against > 0 ? against + log1p(exp(-against)) : log1p(exp(against));
+    loss = (against > 0 ? against : 0) + log1p(exp(-fabs(at)));
   } else if (s->o.family == RFL_FTRL_POISSON) {
     double mean = ftrl_respond(s, eta, offset);
     loss = xlogy(y, y / mean) - (y - mean);

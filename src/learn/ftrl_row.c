@@ -114,15 +114,11 @@ static void set_value(const struct rfl_state *s, struct ftrl_row *row, size_t k,
     row->x.f[k] = (float)x;
 }
 
-/* Nothing but zeros behind the last feature, as far as whole lanes go. */
 static void pad(const struct rfl_state *s, struct ftrl_row *row) {
-  size_t n = row->n, whole = (n + FTRL_LANES - 1) / FTRL_LANES * FTRL_LANES;
-  for (size_t k = n; k < whole; k++) {
+  row->nobody[0] = row->nobody[1] = 0;
+  for (size_t k = row->n; k % FTRL_LANES; k++) {
+    row->at[k] = row->nobody;
     set_value(s, row, k, 0);
-    if (s->o.wide)
-      row->z.d[k] = row->sum.d[k] = 0;
-    else
-      row->z.f[k] = row->sum.f[k] = 0;
   }
 }
 
