@@ -26,12 +26,13 @@ static const struct rfl_options *read_options(SEXP from) {
 static SEXP tell(struct r_bench *b) {
   struct rfl_ftrl_result r;
   rfl_ftrl_result(b->state, &r);
-  const char *names[] = {"rows",   "kept",  "weight",  "events",    "loss",     "base_loss",
-                         "slots",  "occupied", "non_zero", "distinct", "shared", "entries",
-                         "size",   "passes", "intercept", "numbers",  ""};
-  const double number[] = {r.rows,    r.kept,     r.weight,   r.events,   r.loss,
-                           r.base_loss, r.slots,  r.occupied, r.non_zero, r.distinct,
-                           r.shared,  r.entries,  r.size,     r.passes,   r.intercept};
+  const char *names[] = {"rows",      "kept",    "weight",   "events",   "loss",
+                         "base_loss", "slots",   "occupied", "non_zero", "distinct",
+                         "shared",    "entries", "size",     "passes",   "intercept",
+                         "numbers",   ""};
+  const double number[] = {r.rows,      r.kept,    r.weight,   r.events,   r.loss,
+                           r.base_loss, r.slots,   r.occupied, r.non_zero, r.distinct,
+                           r.shared,    r.entries, r.size,     r.passes,   r.intercept};
   SEXP list = PROTECT(Rf_mkNamed(VECSXP, names));
   R_xlen_t n = sizeof number / sizeof *number;
   for (R_xlen_t k = 0; k < n; k++)

@@ -34,7 +34,7 @@ struct ftrl_row {
   } x, z, sum, w, root;           /* value, z, n, weight, sqrt(n) */
   const int32_t *code[FTRL_ROOM]; /* of a block: codes of every feature (NULL: open) */
   char *first[FTRL_ROOM];         /* and where its pairs begin */
-  double nobody[2]; /* the pair behind the last feature */
+  double nobody[2];               /* the pair behind the last feature */
   double bias_w;
   double number_x[RFL_FTRL_MOST_NUMBERS], number_w[RFL_FTRL_MOST_NUMBERS];
 };

@@ -47,7 +47,8 @@ static inline TARGET void roots_of_doubles(const void *from, void *to) {
 }
 
 static inline TARGET __m256d side_by_side(const void *a, const void *b) {
-  return _mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_loadu_pd(a)), _mm_loadu_pd(b), 1);
+  return _mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_loadu_pd(a)), _mm_loadu_pd(b),
+                              1);
 }
 
 static inline TARGET void take_doubles(void *const *at, void *z, void *n) {
@@ -60,7 +61,8 @@ static inline TARGET void take_doubles(void *const *at, void *z, void *n) {
 
 static inline TARGET void give_doubles(void *const *at, const void *z, const void *n) {
   for (size_t k = 0; k < FTRL_LANES; k += 2) {
-    __m128d a = _mm_loadu_pd((const double *)z + k), b = _mm_loadu_pd((const double *)n + k);
+    __m128d a = _mm_loadu_pd((const double *)z + k),
+            b = _mm_loadu_pd((const double *)n + k);
     _mm_storeu_pd(at[k], _mm_add_pd(_mm_loadu_pd(at[k]), _mm_unpacklo_pd(a, b)));
     _mm_storeu_pd(at[k + 1], _mm_add_pd(_mm_loadu_pd(at[k + 1]), _mm_unpackhi_pd(a, b)));
   }

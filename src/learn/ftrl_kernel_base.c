@@ -56,7 +56,8 @@ static inline void take_doubles(void *const *at, void *z, void *n) {
 
 static inline void give_doubles(void *const *at, const void *z, const void *n) {
   for (size_t k = 0; k < FTRL_LANES; k += 2) {
-    __m128d a = _mm_loadu_pd((const double *)z + k), b = _mm_loadu_pd((const double *)n + k);
+    __m128d a = _mm_loadu_pd((const double *)z + k),
+            b = _mm_loadu_pd((const double *)n + k);
     _mm_storeu_pd(at[k], _mm_add_pd(_mm_loadu_pd(at[k]), _mm_unpacklo_pd(a, b)));
     _mm_storeu_pd(at[k + 1], _mm_add_pd(_mm_loadu_pd(at[k + 1]), _mm_unpackhi_pd(a, b)));
   }
@@ -64,22 +65,22 @@ static inline void give_doubles(void *const *at, const void *z, const void *n) {
 
 #else
 
-#define PLAIN(type, root)                                                     \
-  static inline void roots_of_##type##s(const void *from, void *to) {         \
-    for (size_t k = 0; k < FTRL_LANES; k++)                                   \
-      ((type *)to)[k] = root(((const type *)from)[k]);                        \
-  }                                                                           \
-  static inline void take_##type##s(void *const *at, void *z, void *n) {      \
-    for (size_t k = 0; k < FTRL_LANES; k++) {                                 \
-      ((type *)z)[k] = ((const type *)at[k])[0];                              \
-      ((type *)n)[k] = ((const type *)at[k])[1];                              \
-    }                                                                         \
-  }                                                                           \
+#define PLAIN(type, root)                                                            \
+  static inline void roots_of_##type##s(const void *from, void *to) {                \
+    for (size_t k = 0; k < FTRL_LANES; k++)                                          \
+      ((type *)to)[k] = root(((const type *)from)[k]);                               \
+  }                                                                                  \
+  static inline void take_##type##s(void *const *at, void *z, void *n) {             \
+    for (size_t k = 0; k < FTRL_LANES; k++) {                                        \
+      ((type *)z)[k] = ((const type *)at[k])[0];                                     \
+      ((type *)n)[k] = ((const type *)at[k])[1];                                     \
+    }                                                                                \
+  }                                                                                  \
   static inline void give_##type##s(void *const *at, const void *z, const void *n) { \
-    for (size_t k = 0; k < FTRL_LANES; k++) {                                 \
-      ((type *)at[k])[0] += ((const type *)z)[k];                             \
-      ((type *)at[k])[1] += ((const type *)n)[k];                             \
-    }                                                                         \
+    for (size_t k = 0; k < FTRL_LANES; k++) {                                        \
+      ((type *)at[k])[0] += ((const type *)z)[k];                                    \
+      ((type *)at[k])[1] += ((const type *)n)[k];                                    \
+    }                                                                                \
   }
 PLAIN(float, sqrtf)
 PLAIN(double, sqrt)

@@ -1,8 +1,9 @@
 /* The bodies of ftrl_kernel.h for one type of number: included by ftrl_kernel_base.c and
  * its sister after TYPE (float or double), FIELD (f or d), BITS (the unsigned integer of
- * its size), the names LANES, WORDS (vector types) and KERNEL of what is defined, and three
- * functions over FTRL_LANES features were set: TAKE loads their pairs into two arrays, GIVE
- * adds two arrays to their pairs, one after the other, ROOT takes square roots.
+ * its size), the names LANES, WORDS (vector types) and KERNEL of what is defined, and
+ * three functions over FTRL_LANES features were set: TAKE loads their pairs into two
+ * arrays, GIVE adds two arrays to their pairs, one after the other, ROOT takes square
+ * roots.
  *
  *     w = -(z - sign(z) l1) / ((beta + sqrt(n)) / alpha + l2)    0 where |z| <= l1
  *     z += g - (sqrt(n + g^2) - sqrt(n)) / alpha * w,  n += g^2     (McMahan et al. 2013)

@@ -266,7 +266,7 @@ enum rfl_code ftrl_absorb(struct rfl_state *s, const struct rfl_block *b,
   double keep = forgets ? exp2(-1 / s->o.half_life) : 1;
   struct ftrl_rates rates = ftrl_rates(s, s->clock);
   for (size_t i = 0; i < b->n; i++) {
-    if (i + 1 < b->n) ftrl_prefetch(s, b, i + 1, s->row);
+    if (i + FTRL_AHEAD < b->n) ftrl_prefetch(s, b, i + FTRL_AHEAD, s->row);
     if (forgets) rates = tick(s, keep);
     learn_row(s, &rates, b, i, b->key ? b->key[i] : s->rows);
     s->rows++;

@@ -56,7 +56,7 @@ enum rfl_code ftrl_score(const struct rfl_state *s, const struct rfl_block *b, i
   struct ftrl_row row = {0};
   ftrl_view(s, b, &row);
   for (size_t i = 0; i < b->n; i++) {
-    if (i + 1 < b->n) ftrl_prefetch(s, b, i + 1, &row);
+    if (i + FTRL_AHEAD < b->n) ftrl_prefetch(s, b, i + FTRL_AHEAD, &row);
     double eta = ftrl_predict(s, &rates, b, i, &row);
     double offset = b->offset ? b->offset[i] : 0;
     if (what == RFL_FTRL_RESPONSE || s->o.family == RFL_FTRL_GAUSSIAN)

@@ -13,6 +13,8 @@
 #include "learn/ftrl.h"
 #include "learn/ftrl_kernel.h"
 
+enum { FTRL_AHEAD = 2 }; /* rows between fetching pairs and using them */
+
 struct ftrl_scale { /* Welford (1962); fixed once it has seen settle_scale values */
   double n, mean, m2;
 };
