@@ -275,13 +275,14 @@ TEST(another_formulas_checkpoint_is_refused) {
 struct reader {
   struct rfl_live *live;
   const struct cut *cut;
-  bool *stop; /* atomic */
+  bool *stop;    /* atomic */
+  uint64_t rows; /* of a version */
   bool torn;
   uint64_t calls, last;
 };
 
-/* The state tells how many rows it has learnt: its version must be that many blocks, in
- * every call of one entry, and never fall back. */
+/* The state tells how many rows it has learnt: its version must be that many blocks (rows
+ * of an ORDERED learner), in every call of one entry, and never fall back. */
 static void *read_on(void *arg) {
   struct reader *r = arg;
   struct rfl_workspace *ws = NULL;
@@ -294,13 +295,13 @@ static void *read_on(void *arg) {
   while (!__atomic_load_n(r->stop, __ATOMIC_RELAXED)) {
     uint64_t version;
     if (rfl_live_score(r->live, &rows, ws, 1, out, &version, &err)) r->torn = true;
-    if (out[1] != (double)(version * BLOCK)) r->torn = true;
+    if (out[1] != (double)(version * r->rows)) r->torn = true;
     const struct rfl_state *state = rfl_live_enter(r->live, &version);
     for (int i = 0; i < 3; i++) {
       if (rfl_score_rows(rfl_live_learner(r->live), state, rfl_live_recipe(r->live), ws,
                          &rows, 1, out, &err))
         r->torn = true;
-      if (out[1] != (double)(version * BLOCK)) r->torn = true;
+      if (out[1] != (double)(version * r->rows)) r->torn = true;
     }
     rfl_live_leave(r->live);
     if (version < r->last) r->torn = true;
@@ -312,7 +313,7 @@ static void *read_on(void *arg) {
 }
 
 /* Also: busy readers do not keep the writer from getting through. */
-TEST(readers_see_whole_versions_while_a_writer_learns_and_do_not_starve_it) {
+static void check_readers(const struct rfl_learner *learner, uint64_t rows) {
   enum { READERS = 3 };
   struct rfl_err err = {0};
   struct rfl_live *live = NULL;
@@ -320,11 +321,11 @@ TEST(readers_see_whole_versions_while_a_writer_learns_and_do_not_starve_it) {
   bool stop = false;
   pthread_t thread[READERS];
   struct reader reader[READERS];
-  CHECK_OK(new_live(&rfl_tiny, &live, &err), &err);
+  CHECK_OK(new_live(learner, &live, &err), &err);
   CHECK_OK(cut_rows(ROWS, 25, 0, &cut, &err), &err);
   CHECK_OK(rfl_live_claim(live, "w", &err), &err);
   for (int i = 0; i < READERS; i++) {
-    reader[i] = (struct reader){.live = live, .cut = &cut, .stop = &stop};
+    reader[i] = (struct reader){.live = live, .cut = &cut, .stop = &stop, .rows = rows};
     CHECK_OK(rfl_thread_start(&thread[i], read_on, &reader[i], &err), &err);
   }
   int64_t deadline = rfl_now_ns() + 20 * (int64_t)RFL_SECOND;
@@ -345,6 +346,15 @@ TEST(readers_see_whole_versions_while_a_writer_learns_and_do_not_starve_it) {
   }
   cut_release(&cut);
   rfl_live_release(live);
+}
+
+TEST(readers_see_whole_versions_while_a_writer_learns_and_do_not_starve_it) {
+  check_readers(&rfl_tiny, BLOCK);
+}
+
+/* Its rows are learnt in place: readers must never meet a half of them. */
+TEST(readers_see_whole_versions_while_an_ordered_learner_learns_in_place) {
+  check_readers(&rfl_fold, 1);
 }
 
 TEST(a_copy_is_of_one_version) {
@@ -398,6 +408,7 @@ int main(void) {
   RUN(another_learners_checkpoint_is_refused_by_name);
   RUN(another_formulas_checkpoint_is_refused);
   RUN(readers_see_whole_versions_while_a_writer_learns_and_do_not_starve_it);
+  RUN(readers_see_whole_versions_while_an_ordered_learner_learns_in_place);
   RUN(a_copy_is_of_one_version);
   RUN(a_live_model_that_gets_no_memory_says_so_and_leaves_nothing);
   return harness_end();
