@@ -31,7 +31,7 @@
 #' @aliases predict.riffle_ftrl update.riffle_ftrl
 #' @examples
 #' d <- sim_adclicks(5000, seed = 1)
-#' m <- stream_ftrl(click ~ ad + device + position, d[1:4000, ], slots = 2^16)
+#' m <- stream_ftrl(click ~ ad_id + device + quality, d[1:4000, ], slots = 2^16)
 #' predict(m, d[1:3, ])
 #' m2 <- update(m, d[4001:5000, ])
 #' coef(m2)

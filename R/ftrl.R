@@ -33,7 +33,7 @@
 #' @param seed A whole number from which random choices are made; `NULL`: drawn from R's
 #'   generator. In a fit or an update with a topic they are a function of seed and position;
 #'   for a data frame and in a live model, of seed and the number of rows learnt so far.
-#' @param control A list: `bias_rate` (learning rate of the intercept), `scale_rows` (so many
+#' @param control A list: `bias_rate` (learning rate of the intercept, 1), `scale_rows` (so many
 #'   values of a number fix its centre and its scale, 1000), `clip` (residuals of `gaussian` and
 #'   `poisson` beyond so many standard deviations of the response count as that, 10).
 #' @returns A model of class `riffle_ftrl` and `riffle_model`.
@@ -66,11 +66,11 @@
 #' @export
 #' @examples
 #' d <- sim_adclicks(5000, seed = 1)
-#' m <- stream_ftrl(click ~ user + ad + device:ad + position, d, slots = 2^16)
+#' m <- stream_ftrl(click ~ user_id + ad_id + device:ad_id + quality, d, slots = 2^16)
 #' m
 #' glance(m)
 #' head(predict(m, d, type = "response"))
-#' exact <- stream_ftrl(click ~ device + ad, d, slots = NULL)
+#' exact <- stream_ftrl(click ~ device + ad_id, d, slots = NULL)
 #' head(coef(exact, d))
 stream_ftrl <- function(formula, data, family = binomial(), weights, offset, learn_rate = 0.1,
                         learn_offset = 1, l1 = 0, l2 = 1, slots = 2^22, admit = 1L,
@@ -157,7 +157,7 @@ ftrl_settings <- function(x, family, control) {
   if (!is.null(x$seed)) check_between(x$seed, 0, 2^53, "seed")
   draws <- x$keep_negatives < 1 || x$admit < 1
   x$seed <- if (!is.null(x$seed)) trunc(x$seed) else if (draws) draw_seed() else 0
-  c(x, ftrl_control(control, x$learn_rate), list(threads = 1L, block = 1000L))
+  c(x, ftrl_control(control), list(threads = 1L, block = 1000L))
 }
 
 draw_seed <- function() sample.int(.Machine$integer.max, 1L)
@@ -198,8 +198,8 @@ check_admit <- function(admit, slots) {
   }
 }
 
-ftrl_control <- function(control, learn_rate) {
-  default <- list(bias_rate = learn_rate, scale_rows = 1000L, clip = 10)
+ftrl_control <- function(control) {
+  default <- list(bias_rate = 1, scale_rows = 1000L, clip = 10)
   if (!is.list(control)) abort_argument("`control` must be a list, not {describe(control)}.")
   unknown <- setdiff(names(control), names(default))
   if (length(unknown) || (length(control) && is.null(names(control)))) {
