@@ -4,8 +4,8 @@
  *
  * Feature f has about 10^(1 + f / 4) values, drawn so that the logarithm of the value's
  * rank is uniform (few frequent, many rare). FILE gets the same rows in Vowpal Wabbit's
- * text format. A line for each table: slots, bytes a number, million rows a second (median
- * and best of 5), progressive log loss, million rows scored a second. */
+ * text format. A line for each table: slots, bytes a number, million rows a second
+ * (median and best of 5), progressive log loss, million rows scored a second. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,28 +77,48 @@ static int by_size(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-static double seconds_since(int64_t start) { return 1e-9 * (double)(rfl_now_ns() - start); }
+static double seconds_since(int64_t start) {
+  return 1e-9 * (double)(rfl_now_ns() - start);
+}
 
 static void run(const struct rows *r, int32_t slots, bool wide) {
   struct rfl_term term[FEATURES + 1] = {{.coded = -1, .dense = -1, .n_z = 1, .n_x = 1}};
   struct rfl_coded coded[FEATURES];
   int32_t levels[FEATURES];
   for (int32_t f = 0; f < FEATURES; f++) {
-    term[f + 1] = (struct rfl_term){.coded = f, .dense = -1, .assign = f + 1, .z = 1,
-                                    .n_z = slots, .x = 1, .n_x = slots};
+    term[f + 1] = (struct rfl_term){.coded = f,
+                                    .dense = -1,
+                                    .assign = f + 1,
+                                    .z = 1,
+                                    .n_z = slots,
+                                    .x = 1,
+                                    .n_x = slots};
     levels[f] = slots;
     coded[f] = (struct rfl_coded){r->slot[f], slots};
   }
-  struct rfl_layout layout = {.n_coded = FEATURES, .levels = levels, .slots = slots,
-                              .n_terms = FEATURES + 1, .term = term, .n_z = slots + 1,
-                              .n_x = slots + 1, .intercept = true};
-  struct rfl_ftrl_options o = {.family = RFL_FTRL_BINOMIAL, .rate = 0.1, .offset = 1,
-                               .bias_rate = 0.1, .l1 = 1, .l2 = 1, .keep_negatives = 1,
-                               .admit_share = 1, .admit_count = 1, .passes = 1,
-                               .wide = wide, .half_life = INFINITY, .clip = 10,
+  struct rfl_layout layout = {.n_coded = FEATURES,
+                              .levels = levels,
+                              .slots = slots,
+                              .n_terms = FEATURES + 1,
+                              .term = term,
+                              .n_z = slots + 1,
+                              .n_x = slots + 1,
+                              .intercept = true};
+  struct rfl_ftrl_options o = {.family = RFL_FTRL_BINOMIAL,
+                               .rate = 0.1,
+                               .offset = 1,
+                               .bias_rate = 0.1,
+                               .l1 = 1,
+                               .l2 = 1,
+                               .keep_negatives = 1,
+                               .admit_share = 1,
+                               .admit_count = 1,
+                               .passes = 1,
+                               .wide = wide,
+                               .half_life = INFINITY,
+                               .clip = 10,
                                .settle_scale = 1000};
-  struct rfl_block block = {
-      .n = r->n, .n_coded = FEATURES, .coded = coded, .y = r->y};
+  struct rfl_block block = {.n = r->n, .n_coded = FEATURES, .coded = coded, .y = r->y};
   struct rfl_ftrl_result result = {0};
   double learnt[RUNS], scored[RUNS];
   for (int k = 0; k < RUNS; k++) {
