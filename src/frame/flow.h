@@ -37,8 +37,7 @@ struct rfl_source { /* pulled by one thread; may own threads that nobody else se
    * and keeps them. */
   enum rfl_code (*start)(struct rfl_source *, const struct rfl_cursor *from,
                          struct rfl_err *);
-  /* Where the next frame of each place begins, once started: what "latest" came to. NULL:
-   * it need not be remembered, the same start is found again */
+  /* Once started: where each place begins ("latest" came to). NULL: always the same */
   enum rfl_code (*where)(struct rfl_source *, struct rfl_cursor *gives, struct rfl_err *);
   enum rfl_code (*next)(struct rfl_source *, const struct rfl_want *, enum rfl_event *,
                         struct rfl_frame **gives, struct rfl_err *);

@@ -120,7 +120,8 @@ test_that("Ctrl-C stops an awaited query in the middle; the script goes on and e
     expect_true(learnt >= 300 && learnt < 4000, info = paste(first, collapse = "\n"))
     expect_identical(told[5:6], c("FALSE", "TRUE"), info = by)
     second <- signalled_job(job, 4000 - learnt, tools::SIGINT, by)
-    expect_match(second, sprintf("^stopped %d 4 0 TRUE TRUE", 4000 - learnt), all = FALSE, info = by)
+    rest <- sprintf("^stopped %d 4 0 TRUE TRUE", 4000 - learnt)
+    expect_match(second, rest, all = FALSE, info = by)
     expect_match(second, "^status 0$", all = FALSE, info = by)
   }
 })
