@@ -42,9 +42,9 @@
 #' position is saved. After a crash the rows of the batches since the last checkpoint may be scored
 #' and sent again; with a checkpoint folder nothing is learnt twice and nothing is lost, because
 #' positions and model are saved together in one file. Stopping (by [stop_query()], Ctrl-C or
-#' SIGTERM inside `await_query()`) finishes the batch in hand and saves; `await_query()` then returns
-#' `TRUE`, and a script goes on behind it: without a `quit()` of its own its exit status is 0. A
-#' second signal does not wait for the end.
+#' SIGTERM inside `await_query()`) finishes the batch in hand and saves; `await_query()` then
+#' returns `TRUE`, and a script goes on behind it: without a `quit()` of its own its exit status is
+#' 0. A second signal does not wait for the end.
 #'
 #' In `start_query()` a stream without `to` never ends; in reads and fits `to = NULL` means the end
 #' as of now.
