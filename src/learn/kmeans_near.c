@@ -18,6 +18,8 @@
  * of the bounds themselves. */
 #include "base/cpu.h"
 #include "learn/kmeans_parts.h"
+#define RFL_VEC_LEVEL 0 /* the definition is the same on every CPU */
+#include "num/vec.h"
 
 static const struct km_kernels *kernels(void) {
 #if defined(__x86_64__)
@@ -30,16 +32,14 @@ static const struct km_kernels *kernels(void) {
 double km_gamma(size_t d) { return ((double)d + 8) * 0x1p-52; }
 
 double km_square(const double *x, const double *c, size_t stride) {
-  double s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+  vec a = VEC_ALL(0.0), b = a;
   for (size_t j = 0; j < stride; j += 4) {
-    double a = x[j] - c[j], b = x[j + 1] - c[j + 1];
-    double e = x[j + 2] - c[j + 2], f = x[j + 3] - c[j + 3];
-    s0 += a * a;
-    s1 += b * b;
-    s2 += e * e;
-    s3 += f * f;
+    vec e = VEC_LOAD(x + j) - VEC_LOAD(c + j);
+    vec f = VEC_LOAD(x + j + 2) - VEC_LOAD(c + j + 2);
+    a += e * e;
+    b += f * f;
   }
-  return (s0 + s1) + (s2 + s3);
+  return (a[0] + a[1]) + (b[0] + b[1]);
 }
 
 /* The same where squares are too large for a double, in units of 2^1200. */
@@ -181,10 +181,10 @@ static void add_up(const struct km_setup *setup, const struct km_run *run,
     double *sum = t->sum + c * stride;
     double w = cell->w ? cell->w[i] : 1;
     t->weight[c] += w;
-    if (cell->w)
-      for (size_t j = 0; j < stride; j++) sum[j] += w * x[j];
-    else
-      for (size_t j = 0; j < stride; j++) sum[j] += x[j];
+    for (size_t j = 0; j < stride; j += 4) { /* times 1 changes nothing */
+      VEC_STORE(sum + j, VEC_LOAD(sum + j) + VEC_ALL(w) * VEC_LOAD(x + j));
+      VEC_STORE(sum + j + 2, VEC_LOAD(sum + j + 2) + VEC_ALL(w) * VEC_LOAD(x + j + 2));
+    }
   }
   for (size_t c = 0; c < k; c++) t->stale[c] = 0;
 }
@@ -194,7 +194,7 @@ size_t km_assign(const struct km_setup *setup, const struct km_run *run,
   struct batch b = {.setup = setup, .run = run, .cell = cell, .trace = t};
   b.first = t->epoch != run->epoch;
   /* With most rows on the move, bounds cost more than they save. */
-  if (b.first || run->restless > 0.3)
+  if (b.first || run->restless > 0.5)
     for (size_t i = 0; i < cell->n; i++) add(&b, i);
   else
     assign_by_bounds(&b);
