@@ -222,6 +222,7 @@ static enum rfl_code copy_sums(const struct rfl_state *from, struct rfl_state *t
              {b->potential, a->potential, runs},
              {b->key, a->key, runs},
              {b->number, a->number, runs},
+             {b->heft, a->heft, runs},
              {b->pick, a->pick, runs * setup->stride},
              {b->changed, a->changed, runs}};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++)

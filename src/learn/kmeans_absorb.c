@@ -102,6 +102,7 @@ static void put_pick(struct rfl_state *s, int32_t run, const struct km_cell *c, 
   if (!(key < sums->key[r]) && !(key == sums->key[r] && number < sums->number[r])) return;
   sums->key[r] = key;
   sums->number[r] = number;
+  sums->heft[r] = c->w ? c->w[i] : 1;
   memcpy(sums->pick + r * stride, c->x + i * stride, stride * sizeof(double));
 }
 
@@ -186,6 +187,36 @@ static void farthest(struct rfl_state *s, int32_t r, const struct km_cell *c) {
   if (most > 0) put_pick(s, r, c, at, -most);
 }
 
+/* The row that gains most by going to another cluster, both centres then moving
+ * (Hartigan & Wong 1979, AS 136). Rows far from any border are passed over by their
+ * bounds. */
+static void nudge(struct rfl_state *s, int32_t r, const struct km_cell *c,
+                  struct km_trace *t) {
+  const struct km_run *run = &s->it->run[r];
+  size_t stride = s->setup->stride, n = (size_t)run->n;
+  double least = INFINITY, most = 0;
+  (void)km_assign(s->setup, run, c, t);
+  for (size_t b = 0; b < n; b++) least = fmin(least, run->weight[b]);
+  for (size_t i = 0; i < c->n; i++) {
+    const double *x = c->x + i * stride;
+    size_t a = (size_t)t->label[i];
+    double w = c->w ? c->w[i] : 1, lower = t->lower[i] - run->drift, best = INFINITY;
+    if (!(run->weight[a] > w)) continue;
+    double loss = km_square(x, run->centre + a * stride, stride);
+    loss *= run->weight[a] / (run->weight[a] - w);
+    if (lower > 0 && lower * lower * (least / (least + w)) > loss * (1 + 0x1p-30))
+      continue;
+    for (size_t b = 0; b < n; b++)
+      if (b != a)
+        best = fmin(best, km_square(x, run->centre + b * stride, stride) *
+                              (run->weight[b] / (run->weight[b] + w)));
+    double gain = w * (loss - best);
+    if (!(loss - best > 1e-10 * loss) || !(gain > most)) continue;
+    most = gain;
+    put_pick(s, r, c, i, -gain);
+  }
+}
+
 static void measure(struct rfl_state *s, int32_t run, const struct km_cell *c,
                     struct km_trace *t) {
   size_t stride = s->setup->stride, k = (size_t)s->setup->k, r = (size_t)run;
@@ -243,6 +274,9 @@ static void one_run(struct rfl_state *s, int32_t r, const struct km_cell *c,
       return;
     case KM_MEASURE:
       measure(s, r, c, t);
+      return;
+    case KM_NUDGE:
+      nudge(s, r, c, t);
       return;
     case KM_DONE:
       return;

@@ -99,6 +99,16 @@ void km_iterate_only_first(struct km_iterate *it) {
   it->n_runs = 1;
 }
 
+void km_run_take(const struct km_setup *setup, const struct km_run *from,
+                 struct km_run *to) {
+  size_t k = (size_t)setup->k;
+  memcpy(to->centre, from->centre, k * setup->stride * sizeof(double));
+  memcpy(to->weight, from->weight, k * sizeof(double));
+  memset(to->empty, 0, k);
+  to->n = from->n;
+  to->reseeded = from->reseeded;
+}
+
 /* What was known of rows counts no more. */
 void km_begin(struct km_iterate *it, struct km_run *run, enum km_phase phase) {
   run->phase = phase;
@@ -186,6 +196,7 @@ enum rfl_code km_iterate_copy(const struct km_setup *setup, const struct km_iter
   to->rows = from->rows;
   to->zero = from->zero;
   to->sum_weight = from->sum_weight;
+  to->round = from->round;
   to->share = from->share;
   to->version = from->version;
   to->epochs = from->epochs;

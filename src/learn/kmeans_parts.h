@@ -19,6 +19,8 @@ enum rfl_code km_iterate_new(const struct km_setup *, int32_t n_runs,
 enum rfl_code km_iterate_copy(const struct km_setup *, const struct km_iterate *,
                               struct km_iterate **gives, struct rfl_err *);
 void km_iterate_release(struct km_iterate *);
+/* Another run's centres and weights. */
+void km_run_take(const struct km_setup *, const struct km_run *from, struct km_run *to);
 void km_iterate_only_first(struct km_iterate *);
 /* A run enters a phase with centres or points that its traces know nothing of. */
 void km_begin(struct km_iterate *, struct km_run *, enum km_phase);
@@ -100,6 +102,14 @@ void km_moments_join(struct km_moments *to, const struct km_moments *from, size_
 enum rfl_code km_seeded(struct rfl_state *, struct km_iterate *, int32_t run,
                         struct rfl_err *);
 uint64_t km_seed(const struct km_setup *, int32_t run);
+
+/* kmeans_polish.c: what follows when all starts have ended */
+/* One more round of swaps, or the polish of the best; false: there is nothing left. */
+bool km_polish(const struct km_setup *, struct km_iterate *);
+bool km_few(const struct km_iterate *);
+int32_t km_best(const struct km_iterate *);
+/* After a pass of NUDGE: one row goes over; false: none gains. */
+bool km_nudged(const struct rfl_state *, struct km_iterate *, int32_t run);
 
 /* kmeans_settle.c */
 enum rfl_code km_settle(struct rfl_state *, bool *again, struct rfl_err *);

@@ -81,6 +81,7 @@ static void spread_out(const struct rfl_state *s, struct km_iterate *it) {
   for (int32_t r = 0; r < it->n_runs; r++) {
     if (setup->start) take_start(setup, it, &it->run[r]);
     km_begin(it, &it->run[r], setup->start ? KM_LLOYD : KM_PICK);
+    it->run[r].polished = !setup->start && !(it->share < 1) && km_few(it);
   }
 }
 
@@ -164,7 +165,9 @@ static void moved(const struct rfl_state *s, struct km_iterate *it, int32_t r) {
   run->restless = s->sums.changed[r] / (it->rows * it->share);
   run->converged = !moves && !empty;
   if (!run->converged) run->iterations++;
-  if (run->converged || run->iterations >= s->setup->max_iter)
+  if (run->converged && run->polished)
+    run->phase = KM_NUDGE;
+  else if (run->converged || run->iterations >= s->setup->max_iter)
     begin_measure(s->setup, it, run);
   else if (empty)
     run->phase = KM_FAR;
@@ -213,17 +216,9 @@ static void measured(const struct rfl_state *s, struct km_run *run, size_t r) {
 
 /* ---- stages ---- */
 
-static double total_within(const struct km_run *run) {
-  double sum = 0;
-  for (int32_t c = 0; c < run->n; c++) sum += run->within[c];
-  return sum;
-}
-
 /* The best run becomes the only one. */
 static void choose(const struct rfl_state *s, struct km_iterate *it) {
-  int32_t best = 0;
-  for (int32_t r = 1; r < it->n_runs; r++)
-    if (total_within(&it->run[r]) < total_within(&it->run[best])) best = r;
+  int32_t best = km_best(it);
   struct km_run first = it->run[0];
   it->run[0] = it->run[best];
   it->run[best] = first;
@@ -251,16 +246,18 @@ static enum rfl_code step(struct rfl_state *s, struct km_iterate *it,
       placed(s, it, r);
     else if (run->phase == KM_MEASURE)
       measured(s, run, (size_t)r);
+    else if (run->phase == KM_NUDGE && !km_nudged(s, it, r))
+      begin_measure(s->setup, it, run);
     done &= run->phase == KM_DONE;
   }
   if (done && it->stage == KM_FULL) {
     it->stage = KM_READY;
     km_begin(it, &it->run[0], KM_MEASURE);
-  } else if (done) {
+  } else if (done && !km_polish(s->setup, it)) {
     choose(s, it);
   }
   for (int32_t r = 0; r < it->n_runs; r++)
-    RFL_TRY(km_run_ready(s->setup, &it->run[r], err));
+    if (it->run[r].phase != KM_DONE) RFL_TRY(km_run_ready(s->setup, &it->run[r], err));
   return RFL_OK;
 }
 

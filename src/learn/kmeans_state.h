@@ -32,6 +32,7 @@ enum km_phase {
   KM_LLOYD,   /* move the centres */
   KM_FAR,     /* find the farthest row, for an empty cluster */
   KM_MEASURE, /* sizes and sums of squares */
+  KM_NUDGE,   /* find the row that gains most by going to another cluster */
   KM_DONE
 };
 struct km_setup {
@@ -62,6 +63,9 @@ struct km_run {
   int32_t step; /* draws done */
   int32_t iterations, reseeded;
   bool converged;
+  int32_t round; /* of swaps that it came from */
+  int32_t nudges;
+  bool polished;          /* goes on from LLOYD to NUDGE */
   double *centre;         /* k x stride */
   double *weight;         /* k, of the rows at each in the last pass of LLOYD */
   double *count, *within; /* k, of the last MEASURE, and then of blocks */
@@ -85,6 +89,7 @@ struct km_iterate {
   double *multiplier, *shift, *inverse; /* d: u = (x multiplier - shift) inverse */
   uint8_t *constant;                    /* d */
   double *mean, *m2;                    /* d: of u, over all rows; forgotten */
+  int32_t round;                        /* of swaps */
   double share;                         /* of the rows that SAMPLE takes */
   uint64_t version;
   int32_t n_runs;
@@ -106,6 +111,7 @@ struct km_sums {
   double *at, *count, *within; /* runs x k: weights, rows, squares */
   double *potential;           /* runs */
   double *key, *number;        /* runs: the pick; key infinite: none */
+  double *heft;                /* runs: the weight of the pick */
   double *pick;                /* runs x stride */
   double *changed;             /* runs: rows, where it is known */
   double **tally;              /* runs: n_points of each, or NULL */

@@ -9,9 +9,9 @@ void km_sums_release(struct km_sums *s) {
     if (s->tally) rfl_free(s->tally[r]);
     if (s->list) rfl_free(s->list[r].x);
   }
-  void *all[] = {s->low,    s->high,  s->mean,    s->m2,        s->sum,
-                 s->at,     s->count, s->within,  s->potential, s->key,
-                 s->number, s->pick,  s->changed, s->tally,     s->list};
+  void *all[] = {s->low,   s->high,    s->mean,      s->m2,  s->sum,    s->at,
+                 s->count, s->within,  s->potential, s->key, s->number, s->heft,
+                 s->pick,  s->changed, s->tally,     s->list};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) rfl_free(all[k]);
   *s = (struct km_sums){0};
 }
@@ -34,6 +34,7 @@ enum rfl_code km_sums_new(const struct km_setup *setup, int32_t n_runs, struct k
              {&s->potential, runs},
              {&s->key, runs},
              {&s->number, runs},
+             {&s->heft, runs},
              {&s->pick, runs * setup->stride},
              {&s->changed, runs}};
   bool ok = true;
@@ -60,7 +61,7 @@ void km_sums_clear(struct rfl_state *state) {
     s->mean[j] = s->m2[j] = 0;
   }
   for (size_t r = 0; r < (size_t)it->n_runs; r++) {
-    s->potential[r] = s->number[r] = s->changed[r] = 0;
+    s->potential[r] = s->number[r] = s->heft[r] = s->changed[r] = 0;
     s->key[r] = INFINITY;
     s->list[r].n = 0;
     if (s->tally[r]) memset(s->tally[r], 0, it->run[r].n_points * sizeof(double));
@@ -107,6 +108,7 @@ static void merge_pick(struct km_sums *to, const struct km_sums *from, size_t r,
     return;
   to->key[r] = from->key[r];
   to->number[r] = from->number[r];
+  to->heft[r] = from->heft[r];
   memcpy(to->pick + r * stride, from->pick + r * stride, stride * sizeof(double));
 }
 

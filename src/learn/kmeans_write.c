@@ -21,14 +21,16 @@ struct array {
 static size_t iterate_fields(struct km_iterate *it, struct field *f) {
   const struct field all[] = {{WHOLE, &it->passes}, {NUMBER, &it->rows},
                               {NUMBER, &it->zero},  {NUMBER, &it->sum_weight},
-                              {NUMBER, &it->share}, {COUNT, &it->version}};
+                              {WHOLE, &it->round},  {NUMBER, &it->share},
+                              {COUNT, &it->version}};
   memcpy(f, all, sizeof all);
   return sizeof all / sizeof *all;
 }
 static size_t run_fields(struct km_run *r, struct field *f) {
-  const struct field all[] = {{WHOLE, &r->n},          {WHOLE, &r->step},
-                              {WHOLE, &r->iterations}, {WHOLE, &r->reseeded},
-                              {FLAG, &r->converged},   {NUMBER, &r->potential}};
+  const struct field all[] = {
+      {WHOLE, &r->n},        {WHOLE, &r->step},    {WHOLE, &r->iterations},
+      {WHOLE, &r->reseeded}, {WHOLE, &r->round},   {WHOLE, &r->nudges},
+      {FLAG, &r->converged}, {FLAG, &r->polished}, {NUMBER, &r->potential}};
   memcpy(f, all, sizeof all);
   return sizeof all / sizeof *all;
 }
@@ -38,7 +40,7 @@ static size_t sums_fields(struct km_sums *s, struct field *f) {
   memcpy(f, all, sizeof all);
   return sizeof all / sizeof *all;
 }
-enum { MOST_FIELDS = 8, MOST_ARRAYS = 16 };
+enum { MOST_FIELDS = 12, MOST_ARRAYS = 16 };
 
 static size_t iterate_arrays(const struct km_setup *s, struct km_iterate *it,
                              struct array *a) {
@@ -60,12 +62,20 @@ static size_t run_arrays(const struct km_setup *s, struct km_run *r, struct arra
 static size_t sums_arrays(const struct km_setup *s, struct km_sums *m, size_t runs,
                           struct array *a) {
   size_t k = (size_t)s->k * runs;
-  const struct array all[] = {
-      {m->low, s->d},    {m->high, s->d},         {m->mean, s->d},
-      {m->m2, s->d},     {m->sum, k * s->stride}, {m->at, k},
-      {m->count, k},     {m->within, k},          {m->potential, runs},
-      {m->key, runs},    {m->number, runs},       {m->pick, runs * s->stride},
-      {m->changed, runs}};
+  const struct array all[] = {{m->low, s->d},
+                              {m->high, s->d},
+                              {m->mean, s->d},
+                              {m->m2, s->d},
+                              {m->sum, k * s->stride},
+                              {m->at, k},
+                              {m->count, k},
+                              {m->within, k},
+                              {m->potential, runs},
+                              {m->key, runs},
+                              {m->number, runs},
+                              {m->heft, runs},
+                              {m->pick, runs * s->stride},
+                              {m->changed, runs}};
   memcpy(a, all, sizeof all);
   return sizeof all / sizeof *all;
 }
@@ -203,6 +213,7 @@ static bool sound_run(const struct km_setup *s, const struct km_iterate *it,
   if (active && r->phase == KM_PICK && r->n == s->k) return false;
   if (it->stage == KM_READY && r->phase != KM_MEASURE) return false;
   if (it->stage == KM_FULL && r->phase == KM_DONE) return false;
+  if (r->phase == KM_NUDGE && it->stage != KM_SAMPLE) return false;
   if (r->phase == KM_SPRAY && !(r->potential > 0)) return false;
   for (size_t c = 0; c < k; c++) {
     if (r->empty[c] && (r->phase != KM_FAR || c >= (size_t)r->n)) return false;
@@ -250,7 +261,8 @@ static bool sound_iterate(const struct km_setup *s, const struct km_iterate *it)
           it->inverse[j] >= 0 && it->m2[j] >= 0))
       return false;
   return it->passes >= 0 && it->passes < INT32_MAX / 2 && it->rows >= 0 &&
-         it->zero >= 0 && it->sum_weight >= 0 && it->share > 0 && it->share <= 1 &&
+         it->round >= 0 && it->round < INT32_MAX / 2 && it->zero >= 0 &&
+         it->sum_weight >= 0 && it->share > 0 && it->share <= 1 &&
          finite_all(it->shift, s->d) && finite_all(it->inverse, s->d) &&
          finite_all(it->mean, s->d);
 }
@@ -316,10 +328,11 @@ static enum rfl_code read_setup(struct rfl_reader *in, struct km_setup **gives,
 static bool sound_sums(const struct rfl_state *s) {
   const struct km_sums *m = &s->sums;
   size_t runs = (size_t)s->it->n_runs, k = (size_t)s->setup->k * runs;
-  return m->rows >= 0 && m->zero >= 0 && m->weight >= 0 && positive_all(m->at, k) &&
-         finite_all(m->at, k) && finite_all(m->sum, k * s->setup->stride) &&
-         positive_all(m->count, k) && positive_all(m->within, k) &&
-         positive_all(m->m2, s->setup->d) && finite_all(m->mean, s->setup->d) &&
+  return m->rows >= 0 && positive_all(m->heft, runs) && m->zero >= 0 && m->weight >= 0 &&
+         positive_all(m->at, k) && finite_all(m->at, k) &&
+         finite_all(m->sum, k * s->setup->stride) && positive_all(m->count, k) &&
+         positive_all(m->within, k) && positive_all(m->m2, s->setup->d) &&
+         finite_all(m->mean, s->setup->d) &&
          finite_all(m->pick, runs * s->setup->stride) && padded(s->setup, m->sum, k) &&
          padded(s->setup, m->pick, runs);
 }
