@@ -6,9 +6,12 @@
 #' @param x,object,formula A model from [stream_glm()].
 #' @param newdata A data frame (for `residuals()` with the response in it).
 #' @param complete Whether aliased coefficients have rows and columns of `NA`.
+#' @param type For `vcov()`: `"model"` (the information's inverse), `"HC0"` (White's, kept by small
+#'   fits and by `control = list(robust = TRUE)`), or `"cluster"` (by the clusters of the fit, hashed
+#'   into 256 buckets, with the factor G / (G - 1)). For `residuals()`: `"deviance"`, `"pearson"`,
+#'   `"response"` or `"working"`.
 #' @param parm Names or numbers of coefficients; all when missing.
 #' @param level,conf.level Confidence level.
-#' @param type For `residuals()`: `"deviance"`, `"pearson"`, `"response"` or `"working"`.
 #' @param conf.int,exponentiate Whether to add the Wald interval, and to exponentiate estimates
 #'   and interval.
 #' @param type.predict As `type` of [predict.riffle_glm()].
@@ -81,6 +84,9 @@ dispersion_known <- function(x) fixed_dispersion(x$family)
 # Standard errors as they are shown: Inf where a separated level has none, NA before the model
 # is identified.
 standard_errors <- function(object) {
+  if (object$penalty$l1 > 0) {
+    return(stats::setNames(rep(NA_real_, length(object$coefficients)), names(object$coefficients)))
+  }
   se <- sqrt(diag(vcov.riffle_glm(object)))
   if (!object$fit$identified) se[] <- NA_real_
   se
@@ -90,6 +96,10 @@ coefficient_table <- function(object) {
   keep <- !is.na(object$coefficients)
   estimate <- object$coefficients[keep]
   se <- standard_errors(object)[keep]
+  if (is_penalised(object)) {
+    statistic <- rep(NA_real_, length(se))
+    return(cbind(Estimate = estimate, `Std. Error` = se, `z value` = statistic, `Pr(>|z|)` = statistic))
+  }
   statistic <- ifelse(is.infinite(se), NA_real_, estimate / se)
   normal <- dispersion_known(object)
   below <- if (normal) stats::pnorm else \(t) stats::pt(t, df.residual(object))
@@ -113,7 +123,7 @@ summary.riffle_glm <- function(object, ...) {
         dispersion = object$fit$dispersion, df.residual = df.residual(object),
         df.null = null_df(object), deviance = object$fit$deviance,
         null.deviance = object$fit$null_deviance, aic = stats::AIC(object),
-        rows = rows_line(object)
+        rows = rows_line(object), penalty = object$penalty, penalised = is_penalised(object)
       )
     ),
     class = "summary.riffle_glm"
@@ -135,7 +145,12 @@ print.summary.riffle_glm <- function(x, digits = max(3L, getOption("digits") - 3
     table <- matrix(NA_real_, length(x$aliased), 4L, dimnames = names)
     table[!x$aliased, ] <- x$coefficients
   }
-  stats::printCoefmat(table, digits = digits, signif.stars = signif.stars, na.print = "NA", ...)
+  if (x$penalised) {
+    print(table[, if (x$penalty$l1 > 0) 1L else 1:2, drop = FALSE], digits = digits)
+    cat(sprintf(
+      "\nPenalised by l1 = %s, l2 = %s: no tests.\n", format(x$penalty$l1), format(x$penalty$l2)
+    ))
+  } else stats::printCoefmat(table, digits = digits, signif.stars = signif.stars, na.print = "NA", ...)
   cat(sprintf(
     "\n(Dispersion parameter for %s family taken to be %s)\n\n", x$family$family,
     format(x$dispersion)
@@ -160,13 +175,39 @@ coef.riffle_glm <- function(object, complete = TRUE, ...) {
 
 #' @rdname glm-methods
 #' @export
-vcov.riffle_glm <- function(object, complete = TRUE, ...) {
+vcov.riffle_glm <- function(object, complete = TRUE, type = c("model", "HC0", "cluster"), ...) {
   names <- names(object$coefficients)
-  v <- .Call(c_glm_vcov, object$state)
+  type <- check_choice(type, names(vcov_codes))
+  check_vcov(object, type)
+  v <- .Call(c_glm_vcov, object$state, vcov_codes[[type]])
   dimnames(v) <- list(names, names)
   keep <- complete | !is.na(object$coefficients)
   v[keep, keep, drop = FALSE]
 }
+
+vcov_codes <- c(model = 0L, HC0 = 1L, cluster = 2L)
+
+check_vcov <- function(object, type) {
+  if (object$penalty$l1 > 0) {
+    abort_kind("model", "A fit with an l1 penalty has no covariance: refit its columns without.")
+  }
+  if (type != "model" && object$version > 0) {
+    abort_kind("model", "After updates only `type = \"model\"` is known.")
+  }
+  if (type == "HC0" && !object$fit$has_rows_outer) {
+    abort_kind("model", c(
+      "The fit has not kept what `type = \"HC0\"` needs.",
+      i = "Fit with {.code control = list(robust = TRUE)}."
+    ))
+  }
+  if (type == "cluster" && !object$fit$has_clusters) {
+    abort_kind("model", c(
+      "`type = \"cluster\"` needs clusters.", i = "Fit with {.code cluster = column}."
+    ))
+  }
+}
+
+is_penalised <- function(object) object$penalty$l1 + object$penalty$l2 > 0
 
 #' @rdname glm-methods
 #' @export
@@ -179,6 +220,9 @@ confint.riffle_glm <- function(object, parm, level = 0.95, ...) {
   unknown <- pick[!pick %in% names]
   if (length(unknown)) {
     abort_argument("`parm` must name coefficients; {.val {unknown}} {?is/are} not among them.")
+  }
+  if (is_penalised(object)) {
+    abort_kind("model", "Penalised estimates have no confidence intervals.")
   }
   tail <- (1 - level) / 2
   normal <- dispersion_known(object)

@@ -22,13 +22,22 @@
 #'   counted; `na.fail`: they are an error.
 #' @param contrasts A list named by factors, as in [stats::glm()]; `NULL`: `options("contrasts")`.
 #' @param start Coefficients to start from, or `NULL`.
+#' @param l1,l2 Penalties, numbers of at least 0: what is minimised is half the mean deviance
+#'   `sum(w d(y, mu)) / (2 sum(w))` plus `l1 sum(|b|) + l2 / 2 sum(b^2)`, the intercept free. They are
+#'   on the scale of glmnet's `lambda alpha` and `lambda (1 - alpha)`.
+#' @param standardize `TRUE`: the penalty is that of columns scaled to a standard deviation of 1;
+#'   coefficients are on the scale of the data all the same.
+#' @param bias `"firth"`: Firth's bias reduction, for inference on rare or separated events in
+#'   `binomial` (logit) and `poisson` (log) models.
 #' @param freq `TRUE`: weights count rows, so that a row of weight 2 is the row twice, also in
 #'   standard errors and degrees of freedom.
 #' @param half_life For updates: the number of rows after which a row counts half; `Inf`: rows are
 #'   never forgotten.
 #' @param control A list: `threads` (2), `memory` (MB that the rows of a stream may take, 256;
-#'   beyond that they go to disk), `spool` (the folder for that, `tempdir()`), `block` (rows of a learning block in updates, 1000),
-#'   `epsilon` (stop when Newton's decrement is below it, 1e-14), `maxit` (passes at most, 100).
+#'   beyond that they go to disk), `spool` (the folder for that, `tempdir()`), `block` (rows of a
+#'   learning block in updates, 1000), `epsilon` (stop when Newton's decrement, in squared standard
+#'   errors, is below it, 1e-14), `maxit` (passes at most, 100), `robust` (`FALSE`; `TRUE`: one more
+#'   pass for `vcov(type = "HC0")`, which small fits take anyway).
 #' @returns A model of class `riffle_glm` and `riffle_model`.
 #'
 #' @details
@@ -44,13 +53,40 @@
 #' Cross-products are accumulated in fixed cells of rows, so the result is the same to the last
 #' bit however the rows are cut into frames and on any number of threads.
 #'
+#' @section Families:
+#' Compiled are all families of `stats` with all links of R and [stats::power()], [nb_family()],
+#' [tweedie_family()] and those of MASS and statmod. Any other family object is evaluated in R,
+#' chunk by chunk, on one thread; its AIC is `NA`, it takes no updates and no live queries. Where
+#' the link is not canonical the fit takes Newton's steps with the observed information near the
+#' optimum; standard errors are from the expected information, as those of `glm()`.
+#'
+#' @section Penalties:
+#' With `l1` or `l2` no column is aliased, no level separated, and `summary()` shows no p-values:
+#' a penalised estimate has no t distribution. `vcov()` is `dispersion (H + n l2)^-1` with `l2`
+#' alone (`H` the information, `n` the sum of weights), and an error with `l1`. The fit equals
+#' `glmnet(standardize = FALSE)` at `lambda = l1 + l2`, `alpha = l1 / (l1 + l2)` for binomial,
+#' Poisson and Gamma models. For gaussian ones glmnet first scales the response to a standard
+#' deviation of 1, which leaves its `l1` as it is and makes its `l2` that of `l2 / sd(y)` here.
+#' In updates `l2` counts as information of the first fit, `n l2` of it, and is not added again.
+#'
+#' @section Firth:
+#' The maximum of the likelihood times the root of the information's determinant: estimates are
+#' finite for separated levels and less biased. It overpredicts rare events, 57 for 46 say; so the
+#' intercept is then fitted anew, the others kept, until as many events are expected as observed
+#' (FLIC). It is meant for inference; for predictions use `l2`. Covariances are those of Firth's
+#' estimate.
+#'
 #' @section Errors:
 #' `riffle_error_argument` for a wrong argument, by name; `riffle_error_schema` when a column is
 #' not there; `riffle_error_data` for rows that cannot be learnt: none left, a response out of
 #' the family's range, one class only, negative weights, infinite values.
 #' @source Newton's method as in McCullagh and Nelder (1989), Generalized Linear Models, 2nd
 #'   edition, chapter 2. Updates: Luo and Song (2020), Renewable estimation and incremental
-#'   inference in generalized linear models with streaming data sets, JRSS B 82.
+#'   inference in generalized linear models with streaming data sets, JRSS B 82. Penalties: Friedman,
+#'   Hastie and Tibshirani (2010), Regularization paths for generalized linear models via coordinate
+#'   descent, J. Stat. Software 33. Firth (1993), Bias reduction of maximum likelihood estimates,
+#'   Biometrika 80; Puhr et al. (2017), Firth's logistic regression with rare events, Statistics in
+#'   Medicine 36.
 #' @seealso [predict.riffle_glm()], [summary.riffle_glm()], [update.riffle_glm()], [live_model()]
 #' @export
 #' @examples
@@ -60,14 +96,19 @@
 #' summary(m)
 #' head(predict(m, d, type = "response"))
 stream_glm <- function(formula, data, family = gaussian(), weights, offset, subset,
-                       na.action = na.omit, contrasts = NULL, start = NULL,
-                       freq = FALSE, half_life = Inf, control = list()) {
+                       na.action = na.omit, contrasts = NULL, start = NULL, l1 = 0, l2 = 0,
+                       standardize = FALSE, bias = c("none", "firth"), freq = FALSE, half_life = Inf, control = list()) {
   if (missing(data)) abort_argument("`data` must be given: a data frame or a stream.")
   check_data(data)
   family <- as_family(family)
   control <- check_control(control)
   check_flag(freq)
   check_half_life(half_life)
+  check_penalty(l1)
+  check_penalty(l2)
+  check_flag(standardize)
+  bias <- check_choice(bias, c("none", "firth"))
+  check_bias(bias, family, l1 + l2)
   na_action <- check_na_action(na.action)
   plan <- parse_formula(formula, data_fields(data))
   env <- environment(plan$terms)
@@ -84,8 +125,30 @@ stream_glm <- function(formula, data, family = gaussian(), weights, offset, subs
     call = tidy_call(match.call(), quote(stream_glm)), plan = plan, data = data, family = family,
     extras = Filter(Negate(is.null), extras), calls = calls, subset = rows,
     na_action = na_action, contrasts = contrasts, start = start, control = control,
-    defaults = getOption("contrasts"), freq = freq, half_life = half_life
+    defaults = getOption("contrasts"), freq = freq, half_life = half_life,
+    l1 = l1, l2 = l2, standardize = standardize, bias = bias
   ))
+}
+
+check_penalty <- function(x, arg = name_of(substitute(x))) {
+  if (!is_number(x) || x < 0 || is.infinite(x)) {
+    abort_argument("`{arg}` must be a finite number of at least 0, not {describe(x)}.")
+  }
+}
+
+check_bias <- function(bias, family, penalty) {
+  if (bias == "none") {
+    return(invisible())
+  }
+  known <- family$family == "binomial" && family$link == "logit" ||
+    family$family == "poisson" && family$link == "log"
+  if (!known) {
+    abort_argument(
+      "`bias` must be \"none\" for {.val {family$family}}: Firth's method is for binomial with the ",
+      "logit link and poisson with the log link."
+    )
+  }
+  if (penalty > 0) abort_argument("`bias` must be \"none\" with a penalty, `l1` or `l2`.")
 }
 
 check_half_life <- function(x, arg = name_of(substitute(x))) {
@@ -102,12 +165,15 @@ fit_glm <- function(job, cut = NULL) {
   job$options <- \(recipe) {
     list(
       kind = family_spec(job$family), host = if (is_custom(job$family)) custom_host(job$family),
-      freq = isTRUE(job$freq), epsilon = job$control$epsilon, maxit = job$control$maxit,
+      freq = isTRUE(job$freq), l1 = job$l1, l2 = job$l2, standardize = job$standardize,
+      firth = job$bias == "firth", robust = job$control$robust, cluster = FALSE, epsilon = job$control$epsilon, maxit = job$control$maxit,
       start = check_start(job$start, design_columns(recipe)$names)
     )
   }
   object <- fit_rows(job, cut, class = "riffle_glm")
   object$freq <- isTRUE(job$freq)
+  object$penalty <- list(l1 = job$l1, l2 = job$l2, standardize = job$standardize)
+  object$bias <- job$bias
   say_fit(object)
   object
 }
@@ -115,7 +181,8 @@ fit_glm <- function(job, cut = NULL) {
 # ---- arguments -----------------------------------------------------------------------
 
 default_control <- list(
-  threads = 2L, memory = 256, spool = NULL, block = 1000L, epsilon = 1e-14, maxit = 100L
+  threads = 2L, memory = 256, spool = NULL, block = 1000L, epsilon = 1e-14, maxit = 100L,
+  robust = FALSE
 )
 
 check_control <- function(control) {
@@ -131,6 +198,10 @@ check_control <- function(control) {
   if (!is.null(out$spool)) check_string(out$spool, "control$spool")
   for (name in setdiff(names(out), "spool")) {
     x <- out[[name]]
+    if (name == "robust") {
+      check_flag(x, "control$robust")
+      next
+    }
     check_positive(x, paste0("control$", name))
     if (!name %in% c("epsilon", "memory")) {
       check_count(x, paste0("control$", name))

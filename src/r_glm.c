@@ -89,6 +89,12 @@ static const struct rfl_options *read_options(SEXP from) {
   to->lambda = r_number(r_get(kind, "lambda"));
   to->custom = read_host(r_get(from, "host"));
   to->freq = r_flag(r_get(from, "freq"));
+  to->l1 = r_number(r_get(from, "l1"));
+  to->l2 = r_number(r_get(from, "l2"));
+  to->standardize = r_flag(r_get(from, "standardize"));
+  to->firth = r_flag(r_get(from, "firth"));
+  to->robust = r_flag(r_get(from, "robust"));
+  to->cluster = r_flag(r_get(from, "cluster"));
   to->tolerance = r_number(r_get(from, "epsilon"));
   to->max_passes = (int32_t)r_number(r_get(from, "maxit"));
   SEXP start = r_get(from, "start");
@@ -130,10 +136,14 @@ static SEXP result_list(const struct rfl_glm_result *r) {
                          "version",
                          "theta",
                          "theta_se",
+                         "clusters",
                          "converged",
                          "separated",
                          "identified",
                          "double_double",
+                         "penalised",
+                         "has_rows_outer",
+                         "has_clusters",
                          ""};
   SEXP list = PROTECT(Rf_mkNamed(VECSXP, names));
   SET_VECTOR_ELT(list, 0, copy_doubles(r->coef, (size_t)r->n_x));
@@ -141,10 +151,12 @@ static SEXP result_list(const struct rfl_glm_result *r) {
   const double number[] = {
       r->rank,        r->dispersion, r->deviance,        r->null_deviance, r->loglik,
       r->aic,         r->n,          r->n_zero,          r->sum_weight,    r->events,
-      r->effective_n, r->passes,     (double)r->version, r->theta,         r->theta_se};
+      r->effective_n, r->passes,     (double)r->version, r->theta,         r->theta_se,
+      r->clusters};
   for (size_t i = 0; i < sizeof number / sizeof *number; i++)
     put_number(list, &at, number[i]);
-  const bool flag[] = {r->converged, r->separated, r->identified, r->double_double};
+  const bool flag[] = {r->converged, r->separated,      r->identified,  r->double_double,
+                       r->penalised, r->has_rows_outer, r->has_clusters};
   for (size_t i = 0; i < sizeof flag / sizeof *flag; i++) put_flag(list, &at, flag[i]);
   UNPROTECT(1);
   return list;
@@ -171,17 +183,17 @@ const struct r_family r_glm = {.name = "glm",
                                .options = read_options,
                                .result = tell};
 
-SEXP ffi_glm_vcov(SEXP state) {
+SEXP ffi_glm_vcov(SEXP state, SEXP type) {
   struct r_bench *b;
   SEXP bench = PROTECT(r_bench_new(&r_glm, &b));
   struct rfl_err err = {0};
-  struct rfl_glm_result r;
-  enum rfl_code code = r_state_read(b, state, &err);
-  if (!code) code = rfl_glm_result(b->state, &r, &err);
-  r_finish(code, &err);
-  SEXP v = PROTECT(Rf_allocMatrix(REALSXP, r.n_x, r.n_x));
-  size_t n = (size_t)r.n_x * (size_t)r.n_x;
-  for (size_t i = 0; i < n; i++) REAL(v)[i] = ISNAN(r.vcov[i]) ? NA_REAL : r.vcov[i];
+  r_finish(r_state_read(b, state, &err), &err);
+  int p = rfl_glm.layout(b->state)->n_x;
+  SEXP v = PROTECT(Rf_allocMatrix(REALSXP, p, p));
+  enum rfl_glm_vcov which = (enum rfl_glm_vcov)r_number(type);
+  r_finish(rfl_glm_vcov(b->state, which, REAL(v), &err), &err);
+  for (R_xlen_t i = 0; i < Rf_xlength(v); i++)
+    if (ISNAN(REAL(v)[i])) REAL(v)[i] = NA_REAL;
   r_handle_close(bench);
   UNPROTECT(2);
   return v;

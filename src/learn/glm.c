@@ -33,7 +33,7 @@ enum rfl_code glm_design_new(const struct rfl_layout *l, struct glm_design **giv
   }
   d->counts = GLM_N_SCALARS + d->gram.n_sums;
   d->n_sums = d->counts + 3 * (size_t)d->layout.n_z;
-  d->n_scratch = d->gram.rows * (9 + 2 * d->gram.stride);
+  d->n_scratch = d->gram.rows * (9 + 2 * d->gram.stride) + (size_t)d->layout.n_x;
   *gives = d;
   return RFL_OK;
 }
@@ -54,7 +54,9 @@ void glm_release(struct rfl_state *s) {
   rfl_chol_release(&s->chol);
   void *all[] = {s->beta,  s->gamma,       s->aliased,    s->direction,   s->before,
                  s->start, s->column_size, s->counts,     s->info,        s->prior_beta,
-                 s->coef,  s->vcov,        s->prior_info, s->prior_outer, s->past_counts};
+                 s->coef,  s->vcov,        s->prior_info, s->prior_outer, s->past_counts,
+                 s->scale, s->by_row,      s->by_cluster, s->buckets};
+  glm_lever_release(s->lever);
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) rfl_free(all[k]);
   rfl_free(s);
 }
@@ -95,7 +97,25 @@ void glm_clear(struct rfl_state *s) {
     s->sums.lo = NULL;
   }
   if (s->sums.lo) memset(s->sums.lo, 0, n * sizeof *s->sums.lo);
+  if (s->buckets)
+    memset(s->buckets, 0, GLM_BUCKETS * (glm_z(s) + 1) * sizeof *s->buckets);
   rfl_contrast_spread(&s->design->contrast, s->beta, s->gamma);
+}
+
+static enum rfl_code check_options(const struct rfl_glm_options *o,
+                                   const struct glm_kind *k, struct rfl_err *err) {
+  bool net = o->l1 > 0 || o->l2 > 0;
+  if (!(o->l1 >= 0 && o->l1 <= 1e300 && o->l2 >= 0 && o->l2 <= 1e300))
+    return rfl_fail(err, RFL_EARGUMENT, "A penalty must be 0 or more, and finite.");
+  bool known = k->family == RFL_BINOMIAL || k->family == RFL_POISSON;
+  if (o->firth && !(known && glm_is_canonical(k)))
+    return rfl_fail(err, RFL_EARGUMENT,
+                    "Firth's bias reduction is for logistic models and for counts with a "
+                    "log link.");
+  if (o->firth && net)
+    return rfl_fail(err, RFL_EARGUMENT,
+                    "Firth's bias reduction and a penalty do not go together.");
+  return RFL_OK;
 }
 
 static enum rfl_code glm_open(const struct rfl_options *options,
@@ -104,6 +124,7 @@ static enum rfl_code glm_open(const struct rfl_options *options,
   const struct rfl_glm_options *o = (const struct rfl_glm_options *)options;
   struct glm_kind kind;
   RFL_TRY(glm_kind_new(o, &kind, err));
+  RFL_TRY(check_options(o, &kind, err));
   struct glm_design *design;
   RFL_TRY(glm_design_new(layout, &design, err));
   struct rfl_state *s = NULL;
@@ -118,6 +139,13 @@ static enum rfl_code glm_open(const struct rfl_options *options,
     s->beta[j] = o->start[j] - o->start[j] == 0 ? o->start[j] : 0;
   s->first = !o->start && !glm_is_linear(&kind);
   s->count = true;
+  s->l1 = o->l1;
+  s->l2 = o->l2;
+  s->standardize = o->standardize;
+  s->firth = o->firth;
+  s->robust = o->robust;
+  s->cluster = o->cluster;
+  if (o->standardize && glm_penalised(s)) s->stage = GLM_MOMENTS;
   glm_clear(s);
   *gives = s;
   return RFL_OK;
@@ -132,6 +160,16 @@ static void take_iterate(struct rfl_state *s, const struct rfl_state *from) {
   s->kind = from->kind;
   s->sharp = from->sharp && !anew;
   s->stage = anew ? GLM_FITTING : from->stage;
+  s->l1 = from->l1;
+  s->l2 = from->l2;
+  s->standardize = from->standardize;
+  s->firth = from->firth;
+  s->robust = from->robust;
+  s->cluster = from->cluster;
+  if (s->lever != from->lever || anew) {
+    glm_lever_release(s->lever);
+    s->lever = anew ? NULL : glm_lever_keep(from->lever);
+  }
   s->theta_se = anew ? NAN : from->theta_se;
   s->tolerance = from->tolerance;
   s->rank_tolerance = from->rank_tolerance;
@@ -181,6 +219,9 @@ static enum rfl_code glm_merge(struct rfl_state *to, const struct rfl_state *fro
     return rfl_fail(
         err, RFL_EMODEL,
         "Only sums of one pass, taken at the same coefficients, can be merged.");
+  if (from->buckets) RFL_TRY(glm_need_buckets(to, err));
+  for (size_t k = 0; from->buckets && k < GLM_BUCKETS * (z + 1); k++)
+    to->buckets[k] += from->buckets[k];
   to->count |= from->count;
   rfl_sums_merge(to->sums, from->sums, to->design->n_sums);
   return RFL_OK;
@@ -216,6 +257,9 @@ static bool copy_solver(struct rfl_state *to, const struct rfl_state *s) {
          same(&to->prior_info, s->prior_info, p * p, d) &&
          same(&to->prior_outer, s->prior_outer, p * p, d) &&
          same(&to->past_counts, s->past_counts, 3 * z, d) &&
+         same(&to->scale, s->scale, p, d) && same(&to->by_row, s->by_row, p * p, d) &&
+         same(&to->by_cluster, s->by_cluster, p * p, d) &&
+         same(&to->buckets, s->buckets, GLM_BUCKETS * (z + 1), d) &&
          chol_copy(&to->chol, &s->chol);
 }
 
@@ -233,7 +277,8 @@ static enum rfl_code glm_copy(const struct rfl_state *s, struct rfl_state **give
   to->direction = NULL;
   to->before = to->start = to->column_size = to->counts = to->info = NULL;
   to->prior_beta = to->prior_info = to->prior_outer = to->past_counts = NULL;
-  to->coef = to->vcov = NULL;
+  to->coef = to->vcov = to->scale = to->by_row = to->by_cluster = to->buckets = NULL;
+  to->lever = glm_lever_keep(s->lever);
   to->chol = (struct rfl_chol){0};
   if ((s->sums.lo && glm_need_exact(to, err)) || !copy_solver(to, s)) {
     glm_release(to);

@@ -81,7 +81,12 @@ struct rfl_glm_options {
   enum rfl_link link;
   enum rfl_variance variance; /* of quasi */
   double shape, lambda;
-  bool freq;                           /* weights count rows */
+  bool freq;        /* weights count rows */
+  double l1, l2;    /* elastic net: glm_penalty.c */
+  bool standardize; /* of columns scaled to a standard deviation of 1 */
+  bool firth;       /* glm_firth.c */
+  bool robust;      /* keep what sandwich covariances need; small fits do so anyway */
+  bool cluster;     /* block->extra[0] is the bucket of each row's cluster, below 256 */
   const struct rfl_glm_custom *custom; /* outlives the fit; a state does not keep it */
   double tolerance;      /* stop when Newton's decrement is below it; 0: 1e-14 */
   int32_t max_passes;    /* 0: 100 */
@@ -111,7 +116,10 @@ struct rfl_glm_result { /* arrays are borrowed from the state, valid until it ch
   double effective_n; /* after forgetting */
   int32_t passes;
   bool converged, separated;
-  bool identified;    /* online: enough events (statistics: not yet identified before) */
+  bool identified; /* online: enough events (statistics: not yet identified before) */
+  bool penalised;  /* by l1 or l2, in this fit */
+  bool has_rows_outer, has_clusters; /* HC0 and CLUSTER can be given */
+  double clusters;                   /* buckets in use */
   bool double_double; /* the cross-products were accumulated in twice the precision */
   uint64_t version;   /* learning blocks taken since the batch fit */
 };
@@ -119,6 +127,11 @@ struct rfl_glm_result { /* arrays are borrowed from the state, valid until it ch
  * care). SE is infinite (vcov's diagonal) where the optimum is at infinity. */
 enum rfl_code rfl_glm_result(const struct rfl_state *, struct rfl_glm_result *gives,
                              struct rfl_err *) RFL_CHECKED;
+enum rfl_glm_vcov { RFL_VCOV_MODEL, RFL_VCOV_HC0, RFL_VCOV_CLUSTER };
+/* to: n_x * n_x. HC0 and CLUSTER: glm_outer.c; RFL_EMODEL where the fit has not kept what
+ * they need. RFL_EMODEL for any with l1. */
+enum rfl_code rfl_glm_vcov(const struct rfl_state *, enum rfl_glm_vcov, double *to,
+                           struct rfl_err *) RFL_CHECKED;
 /* Rows and events of every column of Z (levels and cells of coded terms; NaN for
  * numbers): tells which level has no event. */
 enum rfl_code rfl_glm_level_counts(const struct rfl_state *, double *rows, double *events,

@@ -11,6 +11,7 @@
 struct chunk { /* rows of scratch, each as long as a chunk */
   double *y, *weight, *offset, *eta, *eta_low, *w, *r, *null_w, *null_r;
   double *x, *wx;
+  double *row; /* of X */
 };
 
 static struct chunk cut(const struct rfl_state *s) {
@@ -26,7 +27,8 @@ static struct chunk cut(const struct rfl_state *s) {
                         .null_w = p + 7 * n,
                         .null_r = p + 8 * n,
                         .x = p + 9 * n,
-                        .wx = p + 9 * n + wide};
+                        .wx = p + 9 * n + wide,
+                        .row = p + 9 * n + 2 * wide};
 }
 
 /* A sum into a scalar, in twice the precision when the pass is exact. */
@@ -106,6 +108,8 @@ static enum rfl_code evaluate(struct rfl_state *s, const struct rfl_block *b, si
   tally(s, GLM_DEVIANCE, sum[0]);
   tally(s, GLM_PEARSON, sum[1]);
   if (s->kind.estimate) tally_theta(s, n, c);
+  if (s->firth && s->lever && s->stage == GLM_FITTING)
+    glm_firth_add(s, b, from, &rows, c.row);
   return RFL_OK;
 }
 
@@ -155,7 +159,8 @@ static void count_rows(struct rfl_state *s, size_t n, struct chunk c) {
   tally(s, GLM_WEIGHT, weight);
   tally(s, GLM_EVENTS, events);
   tally(s, GLM_OFFSET, offset);
-  for (size_t i = 0; s->round && !s->first && i < n; i++)
+  bool fits = s->round && !s->first && s->stage != GLM_MOMENTS;
+  for (size_t i = 0; fits && i < n; i++)
     tally(s, GLM_ROUNDED, glm_rounded(&s->kind, c.y[i], c.weight[i], c.eta[i]));
 }
 
@@ -183,6 +188,8 @@ static enum rfl_code check(const struct rfl_state *s, const struct rfl_block *b,
     fits = b->coded[k].levels == l->levels[k];
   if (!fits)
     return rfl_fail(err, RFL_EARGUMENT, "The rows have other columns than the model.");
+  if (s->cluster && (!b->n_extra || !b->extra[0]))
+    return rfl_fail(err, RFL_EARGUMENT, "The rows have no clusters.");
   if (!b->y) return rfl_fail(err, RFL_EARGUMENT, "Rows to learn from need a response.");
   for (size_t i = 0; i < b->n; i++) {
     if (!glm_in_range(&s->kind, b->y[i]))
@@ -195,21 +202,43 @@ static enum rfl_code check(const struct rfl_state *s, const struct rfl_block *b,
   return RFL_OK;
 }
 
+/* Weights of the pass of moments: the prior ones. */
+static void weigh_only(size_t n, struct chunk c) {
+  memcpy(c.w, c.weight, n * sizeof *c.w);
+  memset(c.r, 0, n * sizeof *c.r);
+}
+
+/* A chunk whose cross products are the outer products of its scores. */
+static void turn_outer(struct rfl_state *s, const struct rfl_block *b, size_t from,
+                       size_t n, struct chunk c) {
+  if (s->cluster) glm_bucket_rows(s, b, from, n, c.r);
+  for (size_t i = 0; i < n; i++) {
+    c.w[i] = c.r[i] * c.r[i];
+    c.r[i] = 0;
+  }
+}
+
 enum rfl_code glm_absorb(struct rfl_state *s, const struct rfl_block *b,
                          struct rfl_err *err) {
   RFL_TRY(check(s, b, err));
   if (s->settled) RFL_TRY(glm_renew(s, 1.0, err));
+  if (s->stage == GLM_OUTER) RFL_TRY(glm_need_buckets(s, err));
   struct chunk c = cut(s);
+  bool plain = s->stage == GLM_FITTING || s->stage == GLM_CLOSING;
   for (size_t from = 0, n; from < b->n; from += n) {
     n = b->n - from < s->design->gram.rows ? b->n - from : s->design->gram.rows;
     load(b, from, n, c);
-    RFL_TRY(evaluate(s, b, from, n, c, err));
+    if (s->stage == GLM_MOMENTS)
+      weigh_only(n, c);
+    else
+      RFL_TRY(evaluate(s, b, from, n, c, err));
+    if (s->stage == GLM_OUTER) turn_outer(s, b, from, n, c);
     count_rows(s, n, c);
-    if (s->count) count_once(s, b, from, n, c);
+    if (s->count && plain) count_once(s, b, from, n, c);
     struct rfl_gram_rows rows = {.n = n, .w = c.w, .r = c.r, .x = c.x, .wx = c.wx};
     if (s->exact && glm_is_linear(&s->kind)) rows.r_low = c.eta_low;
     rfl_gram_add(&s->design->gram, b, from, &rows, glm_gram_sums(s));
-    if (s->null.ready && !s->null.done) RFL_TRY(evaluate_null(s, n, c, err));
+    if (plain && s->null.ready && !s->null.done) RFL_TRY(evaluate_null(s, n, c, err));
   }
   return RFL_OK;
 }

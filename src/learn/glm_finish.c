@@ -18,6 +18,10 @@ static const double weak_info = 0.01;
 
 int32_t glm_rank(const struct rfl_state *s) {
   int32_t rank = s->design->layout.n_x;
+  if (s->l1 > 0) { /* what is not 0 */
+    for (size_t j = 0; j < glm_p(s); j++) rank -= s->beta[j] == 0;
+    return rank;
+  }
   for (size_t j = 0; s->aliased && j < glm_p(s); j++) rank -= s->aliased[j];
   return rank;
 }
@@ -128,6 +132,7 @@ static void totals_now(struct rfl_state *s, const double *step, const double *sc
  * optimum in this direction. */
 static void find_separation(struct rfl_state *s, const struct glm_work *w) {
   if (s->has_prior || !glm_may_separate(&s->kind)) return;
+  if (s->firth || glm_penalised(s)) return;
   for (size_t j = 0; j < glm_p(s); j++) {
     bool lost = !w->chol.kept[j] && !s->aliased[j];
     double step = w->step.hi[j];
@@ -151,6 +156,8 @@ void glm_finish(struct rfl_state *s, struct glm_work *w, bool converged) {
   w->chol = (struct rfl_chol){0};
   rfl_free(s->chol.a.lo); /* standard errors need no more than doubles */
   s->chol.a.lo = NULL;
+  glm_lever_release(s->lever);
+  s->lever = NULL;
   s->converged = converged;
   s->settled = true;
 }
@@ -238,6 +245,17 @@ bool glm_identified(const struct rfl_state *s, const struct glm_totals *t) {
   return events >= 10.0 * glm_rank(s);
 }
 
+/* What holds for the rows of the batch fit alone. */
+static void forget_fit(struct rfl_state *s) {
+  double **all[] = {&s->scale, &s->by_row, &s->by_cluster};
+  for (size_t k = 0; k < sizeof all / sizeof *all; k++) {
+    rfl_free(*all[k]);
+    *all[k] = NULL;
+  }
+  s->l2 = 0;
+  s->firth = false;
+}
+
 enum rfl_code glm_renew(struct rfl_state *s, double keep, struct rfl_err *err) {
   size_t p = glm_p(s), z = glm_z(s);
   if (!(keep > 0 && keep <= 1))
@@ -249,6 +267,8 @@ enum rfl_code glm_renew(struct rfl_state *s, double keep, struct rfl_err *err) {
     s->keep = keep;
     return RFL_OK;
   }
+  if (s->l1 > 0)
+    return rfl_fail(err, RFL_EMODEL, "A model with an l1 penalty learns no new rows.");
   bool outer = keep < 1 || s->prior_outer;
   if (!room(&s->prior_beta, p) || !room(&s->prior_info, p * p) ||
       !room(&s->past_counts, 3 * z) || (outer && !room(&s->prior_outer, p * p)))
@@ -258,6 +278,8 @@ enum rfl_code glm_renew(struct rfl_state *s, double keep, struct rfl_err *err) {
   if (!s->has_prior) s->anchored = glm_identified(s, &s->past);
   s->version += s->has_prior;
   renew_info(s, keep);
+  if (s->scale) glm_keep_penalty(s);
+  forget_fit(s);
   memcpy(s->prior_beta, s->beta, p * sizeof *s->beta);
   for (size_t k = 0; k < 3 * z; k++) s->past_counts[k] += s->counts[k];
   begin_block(s);

@@ -20,8 +20,8 @@ enum rfl_code glm_absorb(struct rfl_state *, const struct rfl_block *, struct rf
 struct glm_work { /* what one settle() needs; p or z long */
   struct rfl_chol chol;
   struct rfl_sums score, step; /* of everything: data, prior, pseudo counts */
-  double *data_score;
-  double *e, *ze; /* n_z */
+  double *data_score, *spare;  /* spare: 2 n_x */
+  double *e, *ze;              /* n_z */
 };
 enum rfl_code glm_settle(struct rfl_state *, bool *again, struct rfl_err *);
 
@@ -34,7 +34,34 @@ bool glm_wants_exact(const struct rfl_state *, const struct glm_work *, bool *re
 bool glm_small(const struct rfl_state *); /* twice the precision costs nothing */
 /* From the factor on: a step, a jump, or the end (false). */
 bool glm_advance(struct rfl_state *, struct glm_work *, double objective);
+/* The same for the pass of Firth's intercept. */
+bool glm_advance_intercept(struct rfl_state *, struct glm_work *);
 void glm_start_anew(struct rfl_state *);
+
+/* glm_penalty.c */
+bool glm_penalised(const struct rfl_state *);
+int32_t glm_intercept(const struct rfl_state *); /* its column of X, or -1 */
+void glm_scale_columns(struct rfl_state *);
+void glm_scale_equal(struct rfl_state *);
+double glm_penalise(const struct rfl_state *, struct glm_work *);
+double glm_proximal(const struct rfl_state *, struct glm_work *);
+void glm_keep_penalty(struct rfl_state *);
+
+/* glm_firth.c */
+void glm_lever_release(struct glm_lever *);
+struct glm_lever *glm_lever_keep(struct glm_lever *);
+enum rfl_code glm_lever_set(struct rfl_state *, const struct glm_work *,
+                            struct rfl_err *);
+double glm_log_determinant(const struct rfl_chol *);
+void glm_firth_add(const struct rfl_state *, const struct rfl_block *, size_t from,
+                   const struct glm_rows *, double *x);
+bool glm_flic(struct rfl_state *, const struct glm_work *);
+
+/* glm_outer.c */
+enum rfl_code glm_need_buckets(struct rfl_state *, struct rfl_err *);
+void glm_bucket_rows(struct rfl_state *, const struct rfl_block *, size_t from, size_t n,
+                     const double *r);
+enum rfl_code glm_outer_settle(struct rfl_state *, struct glm_work *, struct rfl_err *);
 
 /* glm_separation.c */
 /* Levels whose rows have no event (-1) or only events (+1), into e; how many. */
@@ -58,6 +85,8 @@ int32_t glm_rank(const struct rfl_state *);
 bool glm_identified(const struct rfl_state *, const struct glm_totals *);
 
 /* glm_score.c */
+/* Row i of the block as a row of X. */
+void glm_expand(const struct rfl_state *, const struct rfl_block *, size_t i, double *x);
 /* What J^-1 K J^-1 has for K: what was forgotten counts by the square. */
 double glm_outer(const struct rfl_state *, size_t i, size_t j);
 uint32_t glm_width(const struct rfl_state *, int what);

@@ -91,7 +91,7 @@ static void likelihood(const struct rfl_state *s, const struct glm_totals *t,
       break;
   }
   rank += !glm_fixed_dispersion(&s->kind) || !isnan(s->theta_se);
-  r->aic = -2 * r->loglik + 2 * rank;
+  r->aic = glm_penalised(s) ? NAN : -2 * r->loglik + 2 * rank;
 }
 
 enum rfl_code rfl_glm_result(const struct rfl_state *state, struct rfl_glm_result *gives,
@@ -118,6 +118,10 @@ enum rfl_code rfl_glm_result(const struct rfl_state *state, struct rfl_glm_resul
                              .effective_n = t.effective,
                              .theta = negative ? s->kind.shape : NAN,
                              .theta_se = s->theta_se,
+                             .penalised = glm_penalised(s),
+                             .has_rows_outer = s->settled && s->by_row,
+                             .has_clusters = s->settled && s->by_cluster,
+                             .clusters = s->clusters,
                              .passes = s->passes,
                              .converged = s->converged,
                              .separated = s->separated,
@@ -131,6 +135,64 @@ enum rfl_code rfl_glm_result(const struct rfl_state *state, struct rfl_glm_resul
   r.identified = !s->has_prior || s->anchored || glm_identified(s, &t);
   likelihood(s, &t, &r);
   *gives = r;
+  return RFL_OK;
+}
+
+/* to = A^-1 B A^-1 for the upper triangle of B. */
+static enum rfl_code wrap(const struct rfl_state *s, const double *b, double *to,
+                          struct rfl_err *err) {
+  size_t p = glm_p(s);
+  double *a = rfl_alloc(2 * p * p, sizeof *a), *half = a + p * p;
+  if (!a) return rfl_no_memory(err);
+  rfl_chol_inverse(&s->chol, a);
+  for (size_t j = 0; j < p; j++) {
+    for (size_t k = 0; k < p; k++) {
+      double f = b[k <= j ? k + j * p : j + k * p];
+      if (!s->chol.kept[k] || !s->chol.kept[j]) continue;
+      for (size_t i = 0; i < p; i++) half[i + j * p] += a[i + k * p] * f;
+    }
+  }
+  memset(to, 0, p * p * sizeof *to);
+  for (size_t j = 0; j < p; j++)
+    for (size_t k = 0; k < p; k++)
+      for (size_t i = 0; s->chol.kept[k] && i < p; i++)
+        to[i + j * p] += half[i + k * p] * a[k + j * p];
+  for (size_t j = 0; j < p; j++)
+    for (size_t i = 0; i < p; i++)
+      if (!s->chol.kept[i] || !s->chol.kept[j]) to[i + j * p] = NAN;
+  rfl_free(a);
+  return RFL_OK;
+}
+
+/* What runs to infinity has no covariance of any kind. */
+static void mark_infinite(const struct rfl_state *s, double *to) {
+  size_t p = glm_p(s);
+  for (size_t j = 0; j < p; j++) {
+    if (s->direction[j] == 0) continue;
+    for (size_t i = 0; i < p; i++) to[i + j * p] = to[j + i * p] = NAN;
+    to[j + j * p] = INFINITY;
+  }
+}
+
+enum rfl_code rfl_glm_vcov(const struct rfl_state *s, enum rfl_glm_vcov type, double *to,
+                           struct rfl_err *err) {
+  struct rfl_glm_result r;
+  RFL_TRY(rfl_glm_result(s, &r, err));
+  if (s->l1 > 0)
+    return rfl_fail(err, RFL_EMODEL, "A fit with an l1 penalty has no covariance.");
+  size_t p = glm_p(s);
+  if (type == RFL_VCOV_MODEL) {
+    memcpy(to, r.vcov, p * p * sizeof *to);
+    return RFL_OK;
+  }
+  const double *b = type == RFL_VCOV_HC0 ? s->by_row : s->by_cluster;
+  if (s->has_prior)
+    return rfl_fail(err, RFL_EMODEL,
+                    "After updates only the covariance of the model is known.");
+  if (!b)
+    return rfl_fail(err, RFL_EMODEL, "The fit has not kept what this covariance needs.");
+  RFL_TRY(wrap(s, b, to, err));
+  mark_infinite(s, to);
   return RFL_OK;
 }
 

@@ -21,9 +21,8 @@ double glm_outer(const struct rfl_state *s, size_t i, size_t j) {
   return s->settled ? s->keep * s->keep * k + s->info[at] : k;
 }
 
-/* Row i of the block as a row of X. */
-static void expand(const struct rfl_state *s, const struct rfl_block *b, size_t i,
-                   double *x) {
+void glm_expand(const struct rfl_state *s, const struct rfl_block *b, size_t i,
+                double *x) {
   const struct rfl_gram *g = &s->design->gram;
   const struct rfl_contrast *c = &s->design->contrast;
   memset(x, 0, glm_p(s) * sizeof *x);
@@ -64,8 +63,8 @@ static enum rfl_code standard_errors(const struct rfl_state *s, const struct rfl
   double *x = rfl_alloc(glm_p(s), sizeof *x), phi = glm_dispersion(s);
   if (!x) return rfl_no_memory(err);
   for (size_t i = 0; i < b->n; i++) {
-    expand(s, b, i, x);
-    out[i] = runs_away(s, x) ? INFINITY : sqrt(phi * variance(s, x));
+    glm_expand(s, b, i, x);
+    out[i] = s->l1 > 0 ? NAN : runs_away(s, x) ? INFINITY : sqrt(phi * variance(s, x));
   }
   rfl_free(x);
   return RFL_OK;

@@ -43,6 +43,10 @@ static enum rfl_code need_solver(struct rfl_state *s, struct rfl_err *err) {
   bool ok = bytes(&s->aliased, p) && room(&s->direction, p) && room(&s->before, p) &&
             room(&s->start, p) && room(&s->column_size, p) && room(&s->counts, 3 * z) &&
             room(&s->info, cells);
+  bool net = glm_penalised(s), fresh = net && !s->scale;
+  if (ok && net) ok = room(&s->scale, p);
+  if (ok && fresh) glm_scale_equal(s);
+  if (ok && net) s->alias_known = true; /* no column is aliased */
   return ok ? RFL_OK : rfl_no_memory(err);
 }
 
@@ -56,7 +60,7 @@ static enum rfl_code work_new(const struct rfl_state *s, struct glm_work *w,
   size_t p = glm_p(s), z = glm_z(s);
   *w = (struct glm_work){0};
   RFL_TRY(rfl_chol_new(p, s->exact, &w->chol, err));
-  double *all = rfl_alloc(5 * p + 2 * z, sizeof *all);
+  double *all = rfl_alloc(7 * p + 2 * z, sizeof *all);
   if (!all) {
     work_release(w);
     return rfl_no_memory(err);
@@ -66,6 +70,7 @@ static enum rfl_code work_new(const struct rfl_state *s, struct glm_work *w,
   w->data_score = all + 4 * p;
   w->e = all + 5 * p;
   w->ze = w->e + z;
+  w->spare = w->ze + z;
   return RFL_OK;
 }
 
@@ -90,6 +95,7 @@ static void collect(struct rfl_state *s, struct glm_work *w) {
   size_t p = glm_p(s);
   const struct glm_design *d = s->design;
   rfl_gram_matrix(&d->gram, glm_gram_sums(s), &d->contrast, w->chol.a);
+  if (s->stage == GLM_OUTER) return; /* what is known of the fit stays */
   rfl_gram_score(&d->gram, glm_gram_sums(s), &d->contrast, w->score);
   for (size_t j = 0; j < p; j++) {
     for (size_t i = 0; i <= j; i++) {
@@ -124,6 +130,7 @@ static double complete(struct rfl_state *s, struct glm_work *w) {
         w->chol.a.hi[i + j * p] += s->keep * s->prior_info[i + j * p];
     }
   }
+  if (glm_penalised(s)) objective += glm_penalise(s, w);
   if (s->bent) objective += glm_bend(s, w);
   for (size_t j = 0; j < p; j++)
     if (!(w->score.hi[j] - w->score.hi[j] == 0) || !(s->info[j + j * p] <= 1e300))
@@ -177,17 +184,42 @@ static double rank_tolerance2(const struct rfl_state *s) {
 
 /* ---- the end of a pass ---- */
 
-static void next_pass(struct rfl_state *s) {
+/* Passes that are no step: true when this was one. */
+static bool is_special(struct rfl_state *s, struct glm_work *w, bool *again) {
+  if (s->stage == GLM_MOMENTS) {
+    glm_scale_columns(s);
+    s->stage = GLM_FITTING;
+    *again = true;
+  } else if (s->stage == GLM_INTERCEPT && s->lever) {
+    *again = glm_advance_intercept(s, w);
+  } else {
+    return false;
+  }
   s->passes++;
-  s->round = s->round || s->sums.hi[GLM_UNEVEN] > 0;
-  s->count = !s->counted;
-  glm_clear(s);
+  return true;
+}
+
+/* The factor of the information, and what Firth's objective has of it. */
+static double factor(struct rfl_state *s, struct glm_work *w) {
+  for (size_t j = 0; j < glm_p(s); j++)
+    w->chol.kept[j] = !(s->alias_known && s->aliased[j]);
+  rfl_chol_factor(&w->chol, rank_tolerance2(s));
+  return s->firth && !s->first ? -glm_log_determinant(&w->chol) : 0;
+}
+
+/* For Firth: the next pass needs this factor. `repeat`: this pass had none, and only gave
+ * it. */
+static enum rfl_code take_lever(struct rfl_state *s, const struct glm_work *w,
+                                bool *repeat, struct rfl_err *err) {
+  if (!s->firth || s->has_prior) return RFL_OK;
+  *repeat |= !s->lever && !s->first;
+  return glm_lever_set(s, w, err);
 }
 
 static enum rfl_code settle(struct rfl_state *s, struct glm_work *w, bool *again,
                             struct rfl_err *err) {
-  collect(s, w);
-  if (s->count && !s->counted && !s->has_prior && !s->stage && !glm_is_linear(&s->kind)) {
+  if (s->count && !s->counted && !s->has_prior && !s->stage && !glm_is_linear(&s->kind) &&
+      !s->firth && !glm_penalised(s)) {
     s->bent = glm_lonely(s, w->e) > 0;
     if (s->bent) s->objective = INFINITY; /* it was without the pseudo counts */
   }
@@ -198,34 +230,79 @@ static enum rfl_code settle(struct rfl_state *s, struct glm_work *w, bool *again
     return rfl_fail(err, RFL_EMODEL,
                     "No coefficients are found at which the rows can be evaluated: check "
                     "the scale of the numbers, or give coefficients to start from.");
+  if (finite) objective += factor(s, w);
+  s->counted = s->counted || s->count;
+  RFL_TRY(glm_null_settle(s, err));
   if (is_worse(s, objective) && more) {
-    s->counted = s->counted || s->count;
-    RFL_TRY(glm_null_settle(s, err));
     go_back(s, objective);
-    next_pass(s);
+    s->passes++;
     *again = true;
     return RFL_OK;
   }
-  for (size_t j = 0; j < glm_p(s); j++)
-    w->chol.kept[j] = !(s->alias_known && s->aliased[j]);
-  rfl_chol_factor(&w->chol, rank_tolerance2(s));
   bool blunt = is_bent_over(s, w), repeat, exact = glm_wants_exact(s, w, &repeat);
   if (exact && !s->exact) RFL_TRY(glm_need_exact(s, err));
+  RFL_TRY(take_lever(s, w, &repeat, err));
   s->was_exact = s->exact;
-  s->counted = s->counted || s->count;
-  RFL_TRY(glm_null_settle(s, err));
   *again = blunt || repeat || glm_advance(s, w, objective);
   s->exact = exact && *again;
-  next_pass(s);
+  s->passes++;
+  return RFL_OK;
+}
+
+/* A part that becomes a fit of its own (on other rows) begins with plain steps: a stage
+ * that belongs to the fit it came from would end too early. True: this pass's sums are
+ * not those of a step. */
+static bool adopt(struct rfl_state *s) {
+  if (s->aliased) return false;
+  bool odd = s->sharp || s->stage >= GLM_INTERCEPT;
+  s->sharp = false;
+  if (s->stage != GLM_MOMENTS) s->stage = GLM_FITTING;
+  bool unscaled = s->standardize && glm_penalised(s) && s->stage == GLM_FITTING;
+  if (unscaled) s->stage = GLM_MOMENTS;
+  return odd || unscaled;
+}
+
+static bool wants_outer(const struct rfl_state *s, bool small) {
+  if (!s->settled || s->has_prior || !s->converged || s->l1 > 0) return false;
+  return small || s->robust || s->cluster;
+}
+
+/* All that a pass may end with. */
+static enum rfl_code finish_pass(struct rfl_state *s, struct glm_work *w, bool *again,
+                                 struct rfl_err *err) {
+  bool small = glm_small(s);
+  collect(s, w);
+  if (s->stage == GLM_OUTER) {
+    *again = false;
+    RFL_TRY(glm_outer_settle(s, w, err));
+  } else if (!is_special(s, w, again)) {
+    RFL_TRY(settle(s, w, again, err));
+  }
+  bool ended = !*again && s->stage != GLM_OUTER && !s->by_row;
+  if (ended && wants_outer(s, small)) {
+    s->settled = false;
+    s->stage = GLM_OUTER;
+    *again = true;
+  }
+  if (s->settled) s->stage = GLM_FITTING;
+  s->round = s->round || s->sums.hi[GLM_UNEVEN] > 0;
+  s->count = !s->counted;
+  glm_clear(s);
   return RFL_OK;
 }
 
 enum rfl_code glm_settle(struct rfl_state *s, bool *again, struct rfl_err *err) {
   RFL_TRY(check(s, err));
+  bool repeat = adopt(s);
   RFL_TRY(need_solver(s, err));
+  if (repeat) {
+    *again = true;
+    glm_clear(s);
+    return RFL_OK;
+  }
   struct glm_work w;
   RFL_TRY(work_new(s, &w, err));
-  enum rfl_code code = settle(s, &w, again, err);
+  enum rfl_code code = finish_pass(s, &w, again, err);
   work_release(&w);
   return code;
 }

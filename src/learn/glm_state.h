@@ -54,10 +54,20 @@ struct glm_totals { /* what is known of rows already fitted */
   double effective, effective2; /* sums of the rows' present weights, and of squares */
 };
 
+enum { GLM_BUCKETS = 256 }; /* of clusters */
+
+struct glm_lever { /* the factor of the information at the iterate before, for Firth */
+  atomic_int refs;
+  struct rfl_chol chol;
+};
+
 enum glm_stage { /* what a pass is for */
                  GLM_FITTING,
+                 GLM_MOMENTS, /* scales of the columns */
                  GLM_CLOSING, /* the information at the optimum that Newton's steps found
                                */
+                 GLM_INTERCEPT, /* Firth: the intercept alone */
+                 GLM_OUTER,     /* outer products of the scores, at the estimate */
                  GLM_N_STAGES
 };
 
@@ -73,6 +83,8 @@ struct rfl_state {
   struct glm_design *design;
   struct glm_kind kind;
   double tolerance, rank_tolerance;
+  double l1, l2;
+  bool standardize, firth, robust, cluster;
   int32_t max_passes;
 
   /* the pass */
@@ -86,6 +98,8 @@ struct rfl_state {
   double *beta, *gamma;
   struct rfl_sums sums; /* design->n_sums */
   double *scratch;
+  struct glm_lever *lever; /* shared with parts; NULL: not known yet */
+  double *buckets;         /* GLM_BUCKETS * (n_z + 1): scores, and rows, of clusters */
 
   /* the fit */
   int32_t passes; /* of this fit, or of this block */
@@ -104,6 +118,9 @@ struct rfl_state {
   double theta_se;     /* NaN: not estimated */
   double *column_size; /* root mean square of each column, once known */
   double *counts;      /* 2 n_z: rows and events of the rows being fitted */
+  double *scale;       /* n_x: of the penalty; NULL without one */
+  double *by_row, *by_cluster; /* n_x * n_x, upper: sums of outer products, or NULL */
+  double clusters;
   struct glm_null null;
   struct glm_totals now; /* of the rows being fitted, complete once settled */
   double *info;          /* n_x * n_x, upper; NULL before the first settle() */

@@ -15,6 +15,7 @@ static const double exact_work = 1e7, exact_pivot = 1e-6;
 
 bool glm_small(const struct rfl_state *s) {
   double p = (double)glm_p(s);
+  if (s->firth || glm_penalised(s)) return false;
   return !s->has_prior && p <= EXACT_COLUMNS &&
          glm_scalar(s, GLM_ROWS) * p * p <= exact_work;
 }
@@ -22,7 +23,7 @@ bool glm_small(const struct rfl_state *s) {
 bool glm_wants_exact(const struct rfl_state *s, const struct glm_work *w, bool *repeat) {
   size_t p = glm_p(s);
   *repeat = false;
-  if (s->has_prior || p > EXACT_COLUMNS) return false;
+  if (s->has_prior || p > EXACT_COLUMNS || s->firth || glm_penalised(s)) return false;
   if (glm_small(s) && s->alias_known) return true;
   if (s->separated && !glm_small(s)) return false; /* vanishing weights, not columns */
   bool near = w->chol.least < exact_pivot;
@@ -62,7 +63,7 @@ static double size_of_eta(const struct rfl_state *s) {
 /* Fisher's steps shrink by a constant factor: what is left after this one is known from
  * it. Newton's last step leaves next to nothing. */
 static double left_after(const struct rfl_state *s, double decrement) {
-  if (glm_is_canonical(&s->kind) || s->sharp) return 0;
+  if ((glm_is_canonical(&s->kind) && !s->firth) || s->sharp) return 0;
   double ratio = sqrt(decrement / s->decrement);
   if (!(ratio < 1)) return decrement;
   return decrement * ratio * ratio / ((1 - ratio) * (1 - ratio));
@@ -89,8 +90,8 @@ static bool is_done(const struct rfl_state *s, double decrement) {
  * each step adds 1 to eta there while the decrement shrinks by 1/e. Six steps at once. */
 static double stride(struct rfl_state *s, double decrement) {
   double ratio = decrement / s->decrement;
-  bool linear = !s->first && !s->has_prior && glm_may_separate(&s->kind) && ratio > 0.3 &&
-                ratio < 0.45;
+  bool linear = !s->first && !s->has_prior && !s->firth && !glm_penalised(s) &&
+                glm_may_separate(&s->kind) && ratio > 0.3 && ratio < 0.45;
   s->linear = linear ? s->linear + 1 : 0;
   if (s->linear < 3) return 1;
   s->linear = 0;
@@ -109,6 +110,7 @@ static void begin_from_mean(struct rfl_state *s) {
 }
 
 static bool may_be_sharp(const struct rfl_state *s) {
+  if (glm_penalised(s)) return false;
   return !s->first && !s->bent && !s->blunt && s->kind.family != RFL_CUSTOM &&
          !glm_is_canonical(&s->kind);
 }
@@ -201,6 +203,7 @@ bool glm_advance(struct rfl_state *s, struct glm_work *w, double objective) {
     return false;
   }
   double decrement = dot(w->score.hi, w->step.hi, p);
+  if (glm_penalised(s) && s->l1 > 0) decrement = glm_proximal(s, w);
   bool end = s->passes + 1 >= s->max_passes;
   if (bad_start(s, objective, decrement) && !end) {
     glm_start_anew(s);
@@ -214,6 +217,11 @@ bool glm_advance(struct rfl_state *s, struct glm_work *w, double objective) {
   bool done = !s->bent && is_done(s, decrement) && theta_done(s);
   if (done && begin_theta(s)) return true;
   bool closes = done && (s->sharp || (s->kind.estimate && !isinf(s->kind.shape)));
+  if (done && s->firth && glm_intercept(s) >= 0) {
+    take_step(s, w, objective, decrement);
+    s->stage = GLM_INTERCEPT;
+    return true;
+  }
   if ((done || end) && !closes) {
     end_theta(s);
     glm_finish(s, w, done);
@@ -222,6 +230,18 @@ bool glm_advance(struct rfl_state *s, struct glm_work *w, double objective) {
   take_step(s, w, objective, decrement);
   if (closes) close_fit(s);
   return true;
+}
+
+bool glm_advance_intercept(struct rfl_state *s, struct glm_work *w) {
+  size_t p = glm_p(s);
+  if (glm_flic(s, w)) return true;
+  const struct rfl_chol *firth = &s->lever->chol;
+  memcpy(w->chol.a.hi, firth->a.hi, p * p * sizeof(double));
+  memcpy(w->chol.scale, firth->scale, p * sizeof(double));
+  memcpy(w->chol.kept, firth->kept, p);
+  memset(w->step.hi, 0, p * sizeof(double));
+  glm_finish(s, w, true);
+  return false;
 }
 
 void glm_start_anew(struct rfl_state *s) {

@@ -39,6 +39,13 @@ static size_t fields(struct rfl_state *s, struct field *f) {
                                {NUMBER, &s->before_shape},
                                {NUMBER, &s->theta_se},
                                {WHOLE, &s->stage},
+                               {NUMBER, &s->l1},
+                               {NUMBER, &s->l2},
+                               {NUMBER, &s->clusters},
+                               {FLAG, &s->standardize},
+                               {FLAG, &s->firth},
+                               {FLAG, &s->robust},
+                               {FLAG, &s->cluster},
                                {FLAG, &s->kind.estimate},
                                {FLAG, &s->kind.freq},
                                {FLAG, &s->sharp},
@@ -81,14 +88,18 @@ struct array {
 static size_t arrays(struct rfl_state *s, struct array *a) {
   size_t p = glm_p(s), z = glm_z(s), pp = p * p;
   const struct array all[] = {
-      {&s->direction, p},   {&s->before, p},       {&s->start, p},
-      {&s->column_size, p}, {&s->counts, 3 * z},   {&s->info, pp},
-      {&s->chol.a.hi, pp},  {&s->chol.scale, p},   {&s->prior_beta, p},
-      {&s->prior_info, pp}, {&s->prior_outer, pp}, {&s->past_counts, 3 * z}};
+      {&s->direction, p},    {&s->before, p},
+      {&s->start, p},        {&s->column_size, p},
+      {&s->counts, 3 * z},   {&s->info, pp},
+      {&s->chol.a.hi, pp},   {&s->chol.scale, p},
+      {&s->prior_beta, p},   {&s->prior_info, pp},
+      {&s->prior_outer, pp}, {&s->past_counts, 3 * z},
+      {&s->scale, p},        {&s->by_row, pp},
+      {&s->by_cluster, pp},  {&s->buckets, GLM_BUCKETS * (z + 1)}};
   memcpy(a, all, sizeof all);
   return sizeof all / sizeof *all;
 }
-enum { MOST_ARRAYS = 12 };
+enum { MOST_ARRAYS = 16 };
 
 static void write_marks(const uint8_t *marks, size_t n, struct rfl_buf *out) {
   rfl_buf_u8(out, marks != NULL);
@@ -176,8 +187,18 @@ static bool sound(const struct rfl_state *s) {
   if (s->has_prior && s->exact) return false;
   if (!glm_kind_sound(&s->kind) || s->stage < 0 || s->stage >= GLM_N_STAGES) return false;
   if (s->first && glm_is_linear(&s->kind)) return false;
-  if (s->first && (s->sharp || s->stage)) return false;
-  if ((s->sharp || s->stage) && !(solver && s->alias_known)) return false;
+  bool early = s->stage <= GLM_MOMENTS;
+  if (s->first && (s->sharp || !early)) return false;
+  if ((s->sharp || !early) && solver && !s->alias_known) return false;
+  if (s->stage == GLM_OUTER && solver && !chol) return false; /* a part has neither */
+  if (s->stage && (s->has_prior ? s->stage != GLM_CLOSING : s->settled)) return false;
+  if (!(s->l1 >= 0 && s->l2 >= 0 && s->l1 <= 1e300 && s->l2 <= 1e300)) return false;
+  if (s->stage == GLM_MOMENTS && !(s->l1 > 0 || s->l2 > 0)) return false;
+  bool flic = s->firth && glm_intercept(s) >= 0;
+  if (s->stage == GLM_INTERCEPT && !flic) return false;
+  if (s->firth && !(glm_is_canonical(&s->kind) && s->kind.link >= RFL_LOG)) return false;
+  if (s->settled && !s->has_prior && (s->l1 > 0 || s->l2 > 0) && !s->scale) return false;
+  if (s->by_cluster && !s->by_row) return false;
   for (size_t j = 0; j < glm_p(s); j++)
     if (!(s->beta[j] - s->beta[j] == 0)) return false;
   return s->keep > 0 && s->keep <= 1 && s->tolerance > 0 && s->rank_tolerance > 0;
@@ -251,6 +272,8 @@ enum rfl_code glm_read(struct rfl_bytes bytes, struct rfl_state **gives,
 size_t glm_size(const struct rfl_state *s) {
   size_t p = glm_p(s), z = glm_z(s);
   size_t arrays_p = 8 * p + (s->info ? p * p : 0) + (s->chol.a.hi ? p * p : 0) +
+                    (s->by_row ? p * p : 0) + (s->by_cluster ? p * p : 0) +
+                    (s->buckets ? GLM_BUCKETS * (z + 1) : 0) +
                     (s->prior_info ? p * p : 0) + (s->prior_outer ? p * p : 0) +
                     (s->vcov ? p * p : 0);
   size_t n = s->design->n_sums * (s->sums.lo ? 2 : 1) + s->design->n_scratch;
