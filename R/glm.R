@@ -160,6 +160,8 @@ check_half_life <- function(x, arg = name_of(substitute(x))) {
 # `cut`: rows of a frame; NULL for one frame. Only tests cut.
 fit_glm <- function(job, cut = NULL) {
   job$learner <- "glm"
+  plain <- list(freq = FALSE, l1 = 0, l2 = 0, standardize = FALSE, bias = "none")
+  job <- c(job, plain[setdiff(names(plain), names(job))])
   if (is_custom(job$family)) job$control$threads <- 1L
   job$check <- \(rows) check_response_kind(job$plan, rows$kind, job$family)
   job$options <- \(recipe) {
@@ -331,6 +333,9 @@ cell_parts <- function(object, i) {
 }
 
 warn_separation <- function(object) {
+  if (is_penalised(object) || identical(object$bias, "firth")) {
+    return(invisible())
+  }
   cells <- separated_levels(object)
   if (!object$fit$separated && !NROW(cells)) {
     return(invisible())

@@ -170,6 +170,7 @@ static void take_iterate(struct rfl_state *s, const struct rfl_state *from) {
     glm_lever_release(s->lever);
     s->lever = anew ? NULL : glm_lever_keep(from->lever);
   }
+  s->levered = s->lever && from->levered;
   s->theta_se = anew ? NAN : from->theta_se;
   s->tolerance = from->tolerance;
   s->rank_tolerance = from->rank_tolerance;

@@ -108,8 +108,7 @@ static enum rfl_code evaluate(struct rfl_state *s, const struct rfl_block *b, si
   tally(s, GLM_DEVIANCE, sum[0]);
   tally(s, GLM_PEARSON, sum[1]);
   if (s->kind.estimate) tally_theta(s, n, c);
-  if (s->firth && s->lever && s->stage == GLM_FITTING)
-    glm_firth_add(s, b, from, &rows, c.row);
+  if (s->levered && s->stage == GLM_FITTING) glm_firth_add(s, b, from, &rows, c.row);
   return RFL_OK;
 }
 

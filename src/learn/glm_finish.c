@@ -158,6 +158,7 @@ void glm_finish(struct rfl_state *s, struct glm_work *w, bool converged) {
   s->chol.a.lo = NULL;
   glm_lever_release(s->lever);
   s->lever = NULL;
+  s->levered = false;
   s->converged = converged;
   s->settled = true;
 }

@@ -6,8 +6,8 @@
  *     score of a row:  w (y - mu) + h/2 d log(mu') / d eta,   h = its leverage
  *
  * The leverage needs the inverse information at the iterate, which is known at the end of
- * the pass only; so h is taken with that of the iterate before. Both agree at the
- * optimum, and each pass is still one sum over the rows. Cost of a row: p^2 / 2.
+ * a pass only; so each iterate takes two passes, one for the factor and one for the
+ * score. Both are sums over the rows. Cost of a row: p^2 / 2.
  *
  * The estimate overpredicts rare events; so the intercept is fitted anew at the end, the
  * other coefficients kept, until the fitted events are as many as the observed ones:
@@ -31,7 +31,8 @@ struct glm_lever *glm_lever_keep(struct glm_lever *l) {
   return l;
 }
 
-/* A copy of the factor in w becomes the lever of the next pass. */
+/* A copy of the factor in w becomes the lever of the next pass; parts may still hold the
+ * one before. */
 enum rfl_code glm_lever_set(struct rfl_state *s, const struct glm_work *w,
                             struct rfl_err *err) {
   struct glm_lever *l = rfl_alloc(1, sizeof *l);

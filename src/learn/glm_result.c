@@ -90,8 +90,9 @@ static void likelihood(const struct rfl_state *s, const struct glm_totals *t,
     default:
       break;
   }
+  if (glm_penalised(s)) r->loglik = NAN; /* it is not at its maximum */
   rank += !glm_fixed_dispersion(&s->kind) || !isnan(s->theta_se);
-  r->aic = glm_penalised(s) ? NAN : -2 * r->loglik + 2 * rank;
+  r->aic = -2 * r->loglik + 2 * rank;
 }
 
 enum rfl_code rfl_glm_result(const struct rfl_state *state, struct rfl_glm_result *gives,

@@ -154,6 +154,7 @@ static void go_back(struct rfl_state *s, double objective) {
   bool far = !(objective - objective == 0) || objective > 4 * s->objective;
   double f = far ? 0.125 : 0.5;
   s->halvings++;
+  s->levered = false;
   if (s->passes == 0 && !s->has_prior && !glm_is_linear(&s->kind)) {
     glm_start_anew(s); /* it cannot be evaluated */
     return;
@@ -207,13 +208,14 @@ static double factor(struct rfl_state *s, struct glm_work *w) {
   return s->firth && !s->first ? -glm_log_determinant(&w->chol) : 0;
 }
 
-/* For Firth: the next pass needs this factor. `repeat`: this pass had none, and only gave
- * it. */
+/* For Firth: every other pass only gives the factor that the leverages of the next one
+ * are taken with, at the same iterate (`repeat`). */
 static enum rfl_code take_lever(struct rfl_state *s, const struct glm_work *w,
                                 bool *repeat, struct rfl_err *err) {
-  if (!s->firth || s->has_prior) return RFL_OK;
-  *repeat |= !s->lever && !s->first;
-  return glm_lever_set(s, w, err);
+  if (!s->firth || s->has_prior || s->first) return RFL_OK;
+  *repeat |= !s->levered;
+  s->levered = !s->levered;
+  return s->levered ? glm_lever_set(s, w, err) : RFL_OK;
 }
 
 static enum rfl_code settle(struct rfl_state *s, struct glm_work *w, bool *again,

@@ -96,15 +96,15 @@ quietly <- function(expr) suppressWarnings(suppressMessages(expr))
 
 # The same fit from frames of `cut` rows.
 fit_cut <- function(formula, data, family = gaussian(), cut = NULL, weights = NULL,
-                    control = list()) {
+                    control = list(), job = list()) {
   plan <- parse_formula(formula, data_fields(data))
   extras <- if (!is.null(weights)) list(weights = list(name = weights, value = NULL))
-  fit_glm(list(
+  fit_glm(c(job, list(
     call = quote(fit()), plan = plan, data = data, family = as_family(family),
     extras = extras, calls = list(weights = if (!is.null(weights)) as.name(weights)),
     subset = NULL, na_action = "na.omit", contrasts = NULL, start = NULL,
     control = check_control(control), defaults = c("contr.treatment", "contr.poly")
-  ), cut = cut)
+  )), cut = cut)
 }
 
 # The compiled recipe of a formula over a data frame, and its model matrix from C.
