@@ -7,8 +7,8 @@
 #' @param newdata A data frame (for `residuals()` with the response in it).
 #' @param complete Whether aliased coefficients have rows and columns of `NA`.
 #' @param type For `vcov()`: `"model"` (the information's inverse), `"HC0"` (White's, kept by small
-#'   fits and by `control = list(robust = TRUE)`), or `"cluster"` (by the clusters of the fit, hashed
-#'   into 256 buckets, with the factor G / (G - 1)). For `residuals()`: `"deviance"`, `"pearson"`,
+#'   fits and by `control = list(robust = TRUE)`), or `"cluster"` (by the clusters of the fit,
+#'   hashed into 256 buckets, with the factor G / (G - 1)). For `residuals()`: `"deviance"`, `"pearson"`,
 #'   `"response"` or `"working"`.
 #' @param parm Names or numbers of coefficients; all when missing.
 #' @param level,conf.level Confidence level.
@@ -97,8 +97,9 @@ coefficient_table <- function(object) {
   estimate <- object$coefficients[keep]
   se <- standard_errors(object)[keep]
   if (is_penalised(object)) {
-    statistic <- rep(NA_real_, length(se))
-    return(cbind(Estimate = estimate, `Std. Error` = se, `z value` = statistic, `Pr(>|z|)` = statistic))
+    none <- rep(NA_real_, length(se))
+    names <- c("Estimate", "Std. Error", "z value", "Pr(>|z|)")
+    return(matrix(c(estimate, se, none, none), ncol = 4L, dimnames = list(names(estimate), names)))
   }
   statistic <- ifelse(is.infinite(se), NA_real_, estimate / se)
   normal <- dispersion_known(object)
@@ -150,7 +151,9 @@ print.summary.riffle_glm <- function(x, digits = max(3L, getOption("digits") - 3
     cat(sprintf(
       "\nPenalised by l1 = %s, l2 = %s: no tests.\n", format(x$penalty$l1), format(x$penalty$l2)
     ))
-  } else stats::printCoefmat(table, digits = digits, signif.stars = signif.stars, na.print = "NA", ...)
+  } else {
+    stats::printCoefmat(table, digits = digits, signif.stars = signif.stars, na.print = "NA", ...)
+  }
   cat(sprintf(
     "\n(Dispersion parameter for %s family taken to be %s)\n\n", x$family$family,
     format(x$dispersion)

@@ -23,12 +23,18 @@
 #' @param contrasts A list named by factors, as in [stats::glm()]; `NULL`: `options("contrasts")`.
 #' @param start Coefficients to start from, or `NULL`.
 #' @param l1,l2 Penalties, numbers of at least 0: what is minimised is half the mean deviance
-#'   `sum(w d(y, mu)) / (2 sum(w))` plus `l1 sum(|b|) + l2 / 2 sum(b^2)`, the intercept free. They are
-#'   on the scale of glmnet's `lambda alpha` and `lambda (1 - alpha)`.
+#'   `sum(w d(y, mu)) / (2 sum(w))` plus `l1 sum(|b|) + l2 / 2 sum(b^2)`, the intercept free. They
+#'   are on the scale of glmnet's `lambda alpha` and `lambda (1 - alpha)`.
 #' @param standardize `TRUE`: the penalty is that of columns scaled to a standard deviation of 1;
 #'   coefficients are on the scale of the data all the same.
 #' @param bias `"firth"`: Firth's bias reduction, for inference on rare or separated events in
 #'   `binomial` (logit) and `poisson` (log) models.
+#' @param cluster A column, unquoted, that tells which rows belong together, such as a user:
+#'   `vcov(type = "cluster")` then allows for their dependence. Values are hashed into 256 buckets,
+#'   which keeps the state small; intervals hold as long as there are many buckets in use.
+#' @param levels Levels of categories that are declared rather than found: a list named by columns.
+#' @param min_count Levels with fewer rows than this become one, `other`.
+#' @param map Must be `NULL`.
 #' @param freq `TRUE`: weights count rows, so that a row of weight 2 is the row twice, also in
 #'   standard errors and degrees of freedom.
 #' @param half_life For updates: the number of rows after which a row counts half; `Inf`: rows are
@@ -82,8 +88,8 @@
 #' the family's range, one class only, negative weights, infinite values.
 #' @source Newton's method as in McCullagh and Nelder (1989), Generalized Linear Models, 2nd
 #'   edition, chapter 2. Updates: Luo and Song (2020), Renewable estimation and incremental
-#'   inference in generalized linear models with streaming data sets, JRSS B 82. Penalties: Friedman,
-#'   Hastie and Tibshirani (2010), Regularization paths for generalized linear models via coordinate
+#'   inference in generalized linear models with streaming data sets, JRSS B 82. Penalties:
+#'   Friedman, Hastie and Tibshirani (2010), Regularization paths for generalized linear models via coordinate
 #'   descent, J. Stat. Software 33. Firth (1993), Bias reduction of maximum likelihood estimates,
 #'   Biometrika 80; Puhr et al. (2017), Firth's logistic regression with rare events, Statistics in
 #'   Medicine 36.
@@ -97,7 +103,9 @@
 #' head(predict(m, d, type = "response"))
 stream_glm <- function(formula, data, family = gaussian(), weights, offset, subset,
                        na.action = na.omit, contrasts = NULL, start = NULL, l1 = 0, l2 = 0,
-                       standardize = FALSE, bias = c("none", "firth"), freq = FALSE, half_life = Inf, control = list()) {
+                       standardize = FALSE, bias = c("none", "firth"), cluster = NULL,
+                       levels = NULL, min_count = 0, freq = FALSE, half_life = Inf,
+                       control = list(), map = NULL) {
   if (missing(data)) abort_argument("`data` must be given: a data frame or a stream.")
   check_data(data)
   family <- as_family(family)
@@ -109,6 +117,10 @@ stream_glm <- function(formula, data, family = gaussian(), weights, offset, subs
   check_flag(standardize)
   bias <- check_choice(bias, c("none", "firth"))
   check_bias(bias, family, l1 + l2)
+  check_min_count(min_count)
+  if (!is.null(map)) {
+    abort_argument("`map` must be NULL: fits over shards are joined by combine().")
+  }
   na_action <- check_na_action(na.action)
   plan <- parse_formula(formula, data_fields(data))
   env <- environment(plan$terms)
@@ -126,8 +138,29 @@ stream_glm <- function(formula, data, family = gaussian(), weights, offset, subs
     extras = Filter(Negate(is.null), extras), calls = calls, subset = rows,
     na_action = na_action, contrasts = contrasts, start = start, control = control,
     defaults = getOption("contrasts"), freq = freq, half_life = half_life,
-    l1 = l1, l2 = l2, standardize = standardize, bias = bias
+    l1 = l1, l2 = l2, standardize = standardize, bias = bias, levels = levels,
+    min_count = min_count, cluster = cluster_extra(substitute(cluster), data)
   ))
+}
+
+# The clusters as a column that comes as a bucket: one of the data's, or computed from them.
+cluster_extra <- function(expr, data) {
+  if (is.null(expr)) {
+    return(NULL)
+  }
+  if (is.call(expr) && identical(expr[[1L]], quote(`~`)) && length(expr) == 2L) expr <- expr[[2L]]
+  name <- if (is.symbol(expr) || is.character(expr) && length(expr) == 1L) as.character(expr)
+  if (is.null(name) && !is.call(expr)) {
+    abort_argument("`cluster` must be a column of the data, not {deparse1(expr)}.")
+  }
+  if (!is.null(name) && !name %in% names(data)) {
+    abort_kind("schema", c(
+      "`data` has no column `{name}`, which `cluster` names.", i = "It has {.val {names(data)}}."
+    ))
+  }
+  extra <- list(name = if (is.null(name)) "(cluster)" else name, kind = "bucket", buckets = 256L)
+  if (is.null(name)) extra$expr <- expr
+  extra
 }
 
 check_penalty <- function(x, arg = name_of(substitute(x))) {
@@ -144,8 +177,8 @@ check_bias <- function(bias, family, penalty) {
     family$family == "poisson" && family$link == "log"
   if (!known) {
     abort_argument(
-      "`bias` must be \"none\" for {.val {family$family}}: Firth's method is for binomial with the ",
-      "logit link and poisson with the log link."
+      "`bias` must be \"none\" for {.val {family$family}}: Firth's method is for binomial with ",
+      "the logit link and poisson with the log link."
     )
   }
   if (penalty > 0) abort_argument("`bias` must be \"none\" with a penalty, `l1` or `l2`.")
@@ -160,6 +193,7 @@ check_half_life <- function(x, arg = name_of(substitute(x))) {
 # `cut`: rows of a frame; NULL for one frame. Only tests cut.
 fit_glm <- function(job, cut = NULL) {
   job$learner <- "glm"
+  if (!is.null(job$cluster)) job$recipe$extras <- list(job$cluster)
   plain <- list(freq = FALSE, l1 = 0, l2 = 0, standardize = FALSE, bias = "none")
   job <- c(job, plain[setdiff(names(plain), names(job))])
   if (is_custom(job$family)) job$control$threads <- 1L
@@ -168,7 +202,8 @@ fit_glm <- function(job, cut = NULL) {
     list(
       kind = family_spec(job$family), host = if (is_custom(job$family)) custom_host(job$family),
       freq = isTRUE(job$freq), l1 = job$l1, l2 = job$l2, standardize = job$standardize,
-      firth = job$bias == "firth", robust = job$control$robust, cluster = FALSE, epsilon = job$control$epsilon, maxit = job$control$maxit,
+      firth = job$bias == "firth", robust = job$control$robust,
+      cluster = !is.null(job$cluster), epsilon = job$control$epsilon, maxit = job$control$maxit,
       start = check_start(job$start, design_columns(recipe)$names)
     )
   }
@@ -176,6 +211,7 @@ fit_glm <- function(job, cut = NULL) {
   object$freq <- isTRUE(job$freq)
   object$penalty <- list(l1 = job$l1, l2 = job$l2, standardize = job$standardize)
   object$bias <- job$bias
+  object[c("cluster", "min_count", "declared")] <- list(job$cluster, job$min_count, job$levels)
   say_fit(object)
   object
 }

@@ -175,6 +175,7 @@ refit <- function(object, formula, data) {
     subset = NULL, na_action = object$na.action, contrasts = if (length(kept)) kept, start = NULL,
     control = object$control, defaults = getOption("contrasts"), freq = object$freq,
     half_life = object$half_life, l1 = object$penalty$l1, l2 = object$penalty$l2,
-    standardize = object$penalty$standardize, bias = object$bias
+    standardize = object$penalty$standardize, bias = object$bias, cluster = object$cluster,
+    min_count = object$min_count
   ))
 }
