@@ -8,7 +8,8 @@
 #' @param complete Whether aliased coefficients have rows and columns of `NA`.
 #' @param type For `vcov()`: `"model"` (the information's inverse), `"HC0"` (White's, kept by small
 #'   fits and by `control = list(robust = TRUE)`), or `"cluster"` (by the clusters of the fit,
-#'   hashed into 256 buckets, with the factor G / (G - 1)). For `residuals()`: `"deviance"`, `"pearson"`,
+#'   hashed into 256 buckets, with the factor G / (G - 1)). For `residuals()`: `"deviance"`,
+#'   `"pearson"`,
 #'   `"response"` or `"working"`.
 #' @param parm Names or numbers of coefficients; all when missing.
 #' @param level,conf.level Confidence level.

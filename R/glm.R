@@ -89,7 +89,8 @@
 #' @source Newton's method as in McCullagh and Nelder (1989), Generalized Linear Models, 2nd
 #'   edition, chapter 2. Updates: Luo and Song (2020), Renewable estimation and incremental
 #'   inference in generalized linear models with streaming data sets, JRSS B 82. Penalties:
-#'   Friedman, Hastie and Tibshirani (2010), Regularization paths for generalized linear models via coordinate
+#'   Friedman, Hastie and Tibshirani (2010), Regularization paths for generalized linear models via
+#'   coordinate
 #'   descent, J. Stat. Software 33. Firth (1993), Bias reduction of maximum likelihood estimates,
 #'   Biometrika 80; Puhr et al. (2017), Firth's logistic regression with rare events, Statistics in
 #'   Medicine 36.
