@@ -74,7 +74,7 @@ rows_line <- function(x) {
     "Rows: ", big(counts$rows),
     if (length(left)) paste0(", of them ", paste(left, collapse = ", ")),
     if (x$version > 0) sprintf("; version %s (learning blocks since the fit)", big(x$version)),
-    if (x$fit$double_double) "; cross-products in twice the precision"
+    if (isTRUE(x$fit$double_double)) "; cross-products in twice the precision"
   )
 }
 

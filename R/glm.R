@@ -316,21 +316,23 @@ term_levels <- function(recipe, term) {
 
 # ---- what a fit says -----------------------------------------------------------------
 
+inform_aliased <- function(aliased) {
+  cli::cli_inform(
+    c(
+      paste(
+        "{cli::qty(aliased)}Column{?s} {.val {aliased}}",
+        "{?is a combination/are combinations} of earlier ones."
+      ),
+      i = "{cli::qty(aliased)}{?Its coefficient is/Their coefficients are} NA."
+    ),
+    class = c("riffle_message_aliased", "riffle_message")
+  )
+}
+
 say_fit <- function(object) {
   fit <- object$fit
   aliased <- names(object$coefficients)[is.na(object$coefficients)]
-  if (length(aliased)) {
-    cli::cli_inform(
-      c(
-        paste(
-          "{cli::qty(aliased)}Column{?s} {.val {aliased}}",
-          "{?is a combination/are combinations} of earlier ones."
-        ),
-        i = "{cli::qty(aliased)}{?Its coefficient is/Their coefficients are} NA."
-      ),
-      class = c("riffle_message_aliased", "riffle_message")
-    )
-  }
+  if (length(aliased)) inform_aliased(aliased)
   warn_separation(object)
   if (!fit$converged && !fit$separated) {
     warn_kind("convergence", c(

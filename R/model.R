@@ -68,6 +68,7 @@ stream_kind <- function(type, name) {
 #   min_count rows below which a level is pooled into `other`; or NULL
 #   check     function(rows): refuses rows that the learner cannot take; or NULL
 #   options   function(recipe): the learner's options for C, a list
+#   finish    function(object, frames, options): what else the model learns of its rows; or NULL
 #   half_life rows after which a row counts half in updates; NULL: never
 # `cut`: rows of a frame; NULL for one frame. Only tests cut.
 fit_rows <- function(job, cut = NULL, class) {
@@ -105,7 +106,8 @@ fit_rows <- function(job, cut = NULL, class) {
     ),
     class = c(class, "riffle_model")
   )
-  set_state(object, fitted$state)
+  object <- set_state(object, fitted$state)
+  if (is.null(job$finish)) object else job$finish(object, rows$frames, options)
 }
 
 # The value that holds `state` (the learner's bytes) and what R shows of it. It sets `state` and

@@ -41,7 +41,7 @@ struct r_bench {                     /* all of it is released with the handle */
 };
 SEXP r_bench_new(const struct r_family *, struct r_bench **gives); /* NULL: no state */
 const struct r_family *r_family_get(SEXP name); /* raises when there is none */
-extern const struct r_family r_bayes, r_ftrl, r_glm, r_kmeans;
+extern const struct r_family r_aft, r_bayes, r_ftrl, r_glm, r_kmeans;
 
 /* The recipe that compile_recipe() of R describes. Reading the list may raise: so only
  * with everything held in handles. */

@@ -155,6 +155,7 @@ static enum rfl_code aft_open(const struct rfl_options *options,
   enum rfl_code code = aft_state_new(design, &s, err);
   aft_design_release(design);
   if (code) return code;
+  s->way = AFT_CONCAVE;
   aft_clear(s);
   *gives = s;
   return RFL_OK;
@@ -165,7 +166,7 @@ static enum rfl_code aft_open(const struct rfl_options *options,
 static void take_iterate(struct rfl_state *s, const struct rfl_state *from) {
   bool anew = from->settled;
   s->phase = anew ? AFT_NEWTON : from->phase;
-  s->outer = from->outer && !anew;
+  s->way = anew ? AFT_CONCAVE : from->way;
   memcpy(s->theta, from->theta, aft_q(s) * sizeof *s->theta);
   if (anew && from->separated) {
     s->phase = AFT_SQUARES;
@@ -203,8 +204,7 @@ static enum rfl_code aft_merge(struct rfl_state *to, const struct rfl_state *fro
                                struct rfl_err *err) {
   if (!same_model(to, from))
     return rfl_fail(err, RFL_EMODEL, "States of different models cannot be merged.");
-  if (to->settled || from->settled || to->phase != from->phase ||
-      to->outer != from->outer ||
+  if (to->settled || from->settled || to->phase != from->phase || to->way != from->way ||
       memcmp(to->theta, from->theta, aft_q(to) * sizeof *to->theta) != 0)
     return rfl_fail(
         err, RFL_EMODEL,

@@ -5,7 +5,11 @@
  *     [ Z'WZ   Z'v_s ]
  *     [        sum w d, by stratum s ]        score: Z'r, sum w c
  *
- * In a pass of outer products b, e and d are a^2, a c and c^2.
+ * That is what is observed. Two others come near it where the scores vanish:
+ *   - concave: e - a and d - c for e and d. The information about (eta / sigma, 1 /
+ * sigma), in which z is linear, carried over to (eta, tau). With a log-concave density
+ * (all but t's) that is never indefinite, wherever the iterate is;
+ *   - outer: a^2, a c and c^2 for b, e and d.
  *
  * Weibull rows that are exact or right-censored, the usual ones, need nothing but exp(z),
  * taken for a whole chunk at once. */
@@ -48,7 +52,7 @@ static struct chunk cut(const struct rfl_state *s) {
     c.inverse[g] = exp(-c.tau[g]);
   }
   c.ordinary = d->dist.base == RFL_AFT_EXTREME && d->options.type == RFL_AFT_TYPE_RIGHT &&
-               !s->outer;
+               s->way != AFT_OUTER;
   return c;
 }
 
@@ -99,28 +103,39 @@ static void spread(struct rfl_state *s, size_t n, const struct chunk *c) {
 /* ---- Newton's ---- */
 
 /* Weibull, exact or right-censored: e = exp(z), f = 1 for an event. */
-static double ordinary(size_t n, const struct chunk *c) {
+static double ordinary(const struct rfl_state *s, size_t n, const struct chunk *c) {
   size_t whole = (n + 7) / 8 * 8;
   const double *weight = c->t.weight;
   for (size_t i = 0; i < whole; i++) /* a row that counts for nothing must stay finite */
     c->z[i] = weight[i] > 0 ? (c->t.y[i] - c->eta[i]) * c->inverse[c->t.stratum[i]] : 0.0;
   rfl_kernels()->exp(c->w, c->z, whole);
-  double sum = 0;
+  double sum = 0, observed = s->way == AFT_OBSERVED ? 1 : 0;
   for (size_t i = 0; i < n; i++) {
     double e = c->w[i], z = c->z[i], f = c->t.status[i], w = weight[i];
-    double inverse = c->inverse[c->t.stratum[i]], a = e - f, m = z * e + a;
+    double inverse = c->inverse[c->t.stratum[i]], a = e - f, m = z * e + observed * a;
     sum += w * (f * (z - c->tau[c->t.stratum[i]]) - e - c->t.log_time[i]);
     c->w[i] = w * e * inverse * inverse;
     c->r[i] = w * a * inverse;
     c->v[i] = w * m * inverse;
     c->c[i] = w * (z * a - f);
-    c->d[i] = w * z * m;
+    c->d[i] = w * (z * m + (1 - observed) * f);
   }
   return sum;
 }
 
+static void turn(int32_t way, struct aft_row *r) {
+  if (way == AFT_CONCAVE) {
+    r->e -= r->a;
+    r->d -= r->c;
+  } else if (way == AFT_OUTER) {
+    r->b = r->a * r->a;
+    r->e = r->a * r->c;
+    r->d = r->c * r->c;
+  }
+}
+
 static double evaluate(const struct rfl_state *s, size_t n, const struct chunk *c) {
-  if (c->ordinary) return ordinary(n, c);
+  if (c->ordinary) return ordinary(s, n, c);
   double sum = 0;
   for (size_t i = 0; i < n; i++) {
     enum rfl_aft_status status = (enum rfl_aft_status)c->t.status[i];
@@ -132,11 +147,12 @@ static double evaluate(const struct rfl_state *s, size_t n, const struct chunk *
                (c->t.y2[i] - c->eta[i]) * inverse, &row);
     if (status == RFL_AFT_EXACT) row.l -= c->tau[c->t.stratum[i]] + c->t.log_time[i];
     sum += w * row.l;
-    c->w[i] = w * inverse * inverse * (s->outer ? row.a * row.a : row.b);
+    turn(s->way, &row);
+    c->w[i] = w * inverse * inverse * row.b;
     c->r[i] = w * inverse * row.a;
-    c->v[i] = w * inverse * (s->outer ? row.a * row.c : row.e);
+    c->v[i] = w * inverse * row.e;
     c->c[i] = w * row.c;
-    c->d[i] = w * (s->outer ? row.c * row.c : row.d);
+    c->d[i] = w * row.d;
   }
   return sum;
 }

@@ -118,7 +118,8 @@ static void renew_info(struct rfl_state *s, double d) {
 static void begin_block(struct rfl_state *s) {
   s->has_prior = true;
   s->phase = AFT_NEWTON;
-  s->settled = s->separated = s->outer = s->alias_known = false;
+  s->settled = s->separated = s->alias_known = false;
+  s->way = AFT_OBSERVED;
   s->passes = s->halvings = 0;
   s->objective = s->decrement = INFINITY;
   s->now = (struct aft_totals){0};

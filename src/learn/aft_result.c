@@ -148,7 +148,7 @@ enum rfl_code rfl_aft_result(const struct rfl_state *state, struct rfl_aft_resul
                              .passes = s->passes,
                              .converged = s->converged,
                              .separated = s->separated,
-                             .outer = s->outer,
+                             .outer = s->way == AFT_OUTER,
                              .version = s->version};
   memcpy(r.n_status, t.status, sizeof r.n_status);
   if (s->forgets) r.effective_n = t.effective * t.effective / t.effective2;

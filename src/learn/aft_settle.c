@@ -7,14 +7,17 @@
  *                (theta - theta0)' dJ (theta - theta0)):
  *
  *     objective worse than before?          -> part of the way back, same pass again
- *     information not positive definite?    -> same pass again with outer products
+ *     information not positive definite?    -> same pass again with another one
  *     decrement = g' H^-1 g < tolerance?    -> take this last step; SE from this H
  *
- * The log-likelihoods are concave in (eta / sigma, 1 / sigma) but not in (eta, tau), and
- * t's is in neither: far from the optimum the observed information may have any sign. The
- * outer product of the scores (Berndt, Hall, Hall & Hausman 1974) never has, and agrees
- * with it near the truth. A step moves no tau by more than 1.5: beyond that the quadratic
- * says nothing about exp(tau). */
+ * Far from the optimum the observed information may have any sign: fits take the concave
+ * one (learn/aft_absorb.c) until they are within a standard error or so, then the
+ * observed one, whose steps converge quadratically and whose inverse is the covariance.
+ * Learning blocks begin near and take the observed one at once. Where neither is positive
+ * definite (t's likelihood is not log-concave far out) the outer product of the scores is
+ * (Berndt, Hall, Hall & Hausman 1974). A step moves no tau by more than 1.5: beyond that
+ * the quadratic says nothing about exp(tau).
+ */
 #include <math.h>
 #include <string.h>
 
@@ -227,7 +230,7 @@ static void take_step(struct rfl_state *s, const struct aft_work *w, double obje
   s->decrement = decrement;
   for (size_t j = 0; j < q; j++) s->theta[j] += f * w->step[j];
   s->halvings = 0;
-  s->outer = false;
+  s->way = s->has_prior || decrement < 1 ? AFT_OBSERVED : AFT_CONCAVE;
 }
 
 /* Of the columns, in sigmas of a typical row: what tells a step that matters. */
@@ -253,8 +256,8 @@ static bool advance(struct rfl_state *s, struct aft_work *w, double objective) {
   return true;
 }
 
-/* In the first of Newton's passes (or with a start from elsewhere) columns may still turn
- * out to be aliased: then by outer products too. */
+/* With a start from elsewhere columns turn out to be aliased in the first pass here: then
+ * by each kind of information in turn. */
 static enum rfl_code end_newton(struct rfl_state *s, struct aft_work *w, bool *again,
                                 struct rfl_err *err) {
   collect(s, w);
@@ -269,8 +272,8 @@ static enum rfl_code end_newton(struct rfl_state *s, struct aft_work *w, bool *a
   }
   drop_known(s, w);
   rfl_chol_factor(&w->chol, s->alias_known ? 1e-14 : 1e-11);
-  if (!s->outer && left > 1 && !is_definite(s, w)) {
-    s->outer = true;
+  if (s->way != AFT_OUTER && left > 1 && !is_definite(s, w)) {
+    s->way++;
     return RFL_OK;
   }
   *again = advance(s, w, objective);

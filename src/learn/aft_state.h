@@ -28,6 +28,8 @@ enum aft_scalar {
   AFT_N_SCALARS = 16
 };
 enum aft_of_stratum { AFT_SCORE, AFT_INFO, AFT_RESIDUAL, AFT_MASS, AFT_N_OF_STRATUM };
+/* What stands for the information of a pass (aft_absorb.c). */
+enum aft_way { AFT_OBSERVED, AFT_CONCAVE, AFT_OUTER, AFT_N_WAYS };
 enum aft_phase { AFT_SQUARES, AFT_SPREAD, AFT_NEWTON, AFT_N_PHASES };
 
 struct aft_design { /* immutable, shared by a state and its parts */
@@ -54,7 +56,7 @@ struct rfl_state {
   /* the pass */
   int32_t phase;
   bool settled, converged;
-  bool outer;    /* this pass takes outer products of scores for information */
+  int32_t way;   /* what this pass takes for information */
   double *theta; /* q */
   double *gamma; /* n_z: T beta */
   double *sums;

@@ -29,7 +29,7 @@ static size_t fields(struct rfl_state *s, struct field *f) {
   const struct field head[] = {
       {WHOLE, &s->phase},      {WHOLE, &s->passes},     {WHOLE, &s->halvings},
       {NUMBER, &s->objective}, {NUMBER, &s->decrement}, {NUMBER, &s->keep},
-      {FLAG, &s->settled},     {FLAG, &s->converged},   {FLAG, &s->outer},
+      {FLAG, &s->settled},     {FLAG, &s->converged},   {WHOLE, &s->way},
       {FLAG, &s->alias_known}, {FLAG, &s->separated},   {FLAG, &s->has_prior},
       {FLAG, &s->anchored},    {FLAG, &s->forgets}};
   size_t n = sizeof head / sizeof *head;
@@ -172,6 +172,7 @@ static bool sound(const struct rfl_state *s) {
   if ((s->settled || s->has_prior) && s->phase != AFT_NEWTON) return false;
   if (s->has_prior != prior || s->forgets != (s->prior_outer != NULL)) return false;
   if (!solver && s->alias_known) return false;
+  if (s->way < 0 || s->way >= AFT_N_WAYS) return false;
   if (s->passes < 0 || s->halvings < 0 || s->phase < 0 || s->phase >= AFT_N_PHASES)
     return false;
   for (size_t j = 0; j < aft_q(s); j++)
