@@ -25,11 +25,12 @@ FUZZ_SECONDS = 20
 WARN = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wvla -Werror
 SAN_san = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 SAN_tsan = -fsanitize=thread
+SAN_cov = $(SAN_san)
 SAN_fuzz = -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 OPT_san = -O1 -g
 OPT_tsan = -O1 -g
 OPT_opt = -O2 -g
-OPT_cov = -O1 -g --coverage
+OPT_cov = -O1 -g --coverage -fprofile-update=atomic
 OPT_fuzz = -O1 -g
 OPT_analyze = -O1 -g -fanalyzer -Wno-analyzer-shift-count-overflow -Wno-unused-value -Wno-sign-conversion -DRFL_ANALYZE
 CFLAGS = -std=c11 $(WARN) $(OPT_$(MODE)) $(SAN_$(MODE)) $(EXTRA) -fPIC -pthread -D_GNU_SOURCE -Isrc -Itests/c
@@ -40,7 +41,7 @@ LIB_kafka = -lrdkafka
 
 C_FILES = find src tests/c tests/fuzz bench -name '*.[ch]'
 
-.PHONY: all lib demo test test-c test-r sanitized-r check lint fmt fmt-check fuzz cov analyze bench clean
+.PHONY: all lib demo test test-c test-r sanitized-r check lint fmt fmt-check fuzz cov cov-clean cov-report analyze bench clean
 all: lib
 lib: $(foreach f,$(FLOORS),$(BUILD)/lib$(f).a)
 
@@ -88,10 +89,13 @@ fuzz-run-%: $(BUILD)/fuzz-%
 fuzz:
 	+@$(MAKE) --no-print-directory -j2 CC=clang MODE=fuzz $(FUZZ_NAMES:%=fuzz-run-%)
 
-# The tests once more, counted; the summary is printed, the lines are in build/coverage.info.
-cov:
-	@find build/gcc-cov -name '*.gcda' -delete 2>/dev/null || :
+# The tests with sanitizers, and every line counted; the summary is printed, the lines are in build/coverage.info.
+cov: cov-clean
 	@$(MAKE) --no-print-directory test-c CC=gcc MODE=cov
+	@$(MAKE) --no-print-directory cov-report
+cov-clean:
+	@find build/gcc-cov -name '*.gcda' -delete 2>/dev/null || :
+cov-report:
 	@lcov --quiet --capture --directory build/gcc-cov --output-file build/coverage-all.info
 	@lcov --quiet --extract build/coverage-all.info '*/src/*' --output-file build/coverage.info
 	@lcov --list build/coverage.info

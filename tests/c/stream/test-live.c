@@ -292,7 +292,7 @@ static void *read_on(void *arg) {
                         &ws, &err))
     return NULL;
   struct rfl_rows rows = {.frame = r->cut->frame[0], .row = 6, .n = 1}; /* has x */
-  while (!__atomic_load_n(r->stop, __ATOMIC_RELAXED)) {
+  do {
     uint64_t version;
     if (rfl_live_score(r->live, &rows, ws, 1, out, &version, &err)) r->torn = true;
     if (out[1] != (double)(version * r->rows)) r->torn = true;
@@ -307,7 +307,7 @@ static void *read_on(void *arg) {
     if (version < r->last) r->torn = true;
     r->last = version;
     r->calls++;
-  }
+  } while (!__atomic_load_n(r->stop, __ATOMIC_RELAXED));
   rfl_workspace_release(ws);
   return NULL;
 }
