@@ -52,8 +52,12 @@ predict.riffle_kmeans <- function(object, newdata, type = c("cluster", "distance
                                   na.action = na.pass, ...) {
   if (missing(newdata)) abort_keeps_no_rows("predict")
   type <- check_choice(type, c("cluster", "distance", "nearest"))
-  frames <- new_rows(object, newdata, "score")
-  out <- score_frames(object, frames, kmeans_codes[[type]], unseen_codes[["na"]])$scores
+  code <- kmeans_codes[[type]]
+  out <- one_row(object, newdata, code)
+  if (is.null(out)) {
+    frames <- new_rows(object, newdata, "score")
+    out <- score_frames(object, frames, code, unseen_codes[["na"]])$scores
+  }
   if (type == "cluster") out <- as.integer(out)
   if (type == "distance") {
     out <- matrix(out, ncol = nrow(object$centers), dimnames = list(NULL, rownames(object$centers)))

@@ -47,19 +47,23 @@ predict.riffle_naive_bayes <- function(object, newdata, type = c("class", "prob"
   if (missing(newdata)) abort_keeps_no_rows("predict")
   type <- check_choice(type, c("class", "prob", "response"))
   unseen <- check_choice(unseen, c("ignore", "error"))
-  frames <- new_rows(object, newdata, "score")
-  codes <- c(prob = 0L, class = 1L, response = 2L)
-  scored <- score_frames(object, frames, codes[[type]], unseen_codes[["na"]])
-  tell_unknown(object, scored$counts, unseen)
+  code <- c(prob = 0L, class = 1L, response = 2L)[[type]]
+  scores <- one_row(object, newdata, code)
+  if (is.null(scores)) {
+    scored <- score_frames(object, new_rows(object, newdata, "score"), code, unseen_codes[["na"]])
+    tell_unknown(object, scored$counts, unseen)
+    scores <- scored$scores
+  }
   names <- if (is.data.frame(newdata)) row.names(newdata)
   classes <- object$recipe$response$levels
-  switch(type,
-    prob = matrix(scored$scores, ncol = length(classes), dimnames = list(names, classes)),
-    response = stats::setNames(scored$scores, names),
-    stats::setNames(
-      structure(as.integer(scored$scores) + 1L, levels = classes, class = "factor"), names
-    )
-  )
+  if (type == "prob") {
+    return(matrix(scores, ncol = length(classes), dimnames = list(names, classes)))
+  }
+  if (type == "class") {
+    scores <- structure(as.integer(scores) + 1L, levels = classes, class = "factor")
+  }
+  names(scores) <- names
+  scores
 }
 
 tell_unknown <- function(object, counts, unseen) {
@@ -104,7 +108,7 @@ update.riffle_naive_bayes <- function(object, newdata, ..., data) {
   check_data(newdata, "newdata")
   if (is_stream(newdata)) newdata <- skip_learnt(object, newdata)
   frames <- new_rows(object, newdata, "learn")
-  wide <- widen_bayes(object, new_levels(object, frames))
+  wide <- move_bayes(object, wider_recipe(object$recipe, new_levels(object, frames)))
   options <- c(bayes_settings(wide), list(threads = object$control$threads, fail = FALSE))
   fitted <- .Call(c_model_fit, object$learner, frames, wide$recipe, options)
   wide$counts <- add_counts(object$counts, fitted$counts)
@@ -144,16 +148,15 @@ refit_bayes <- function(object, formula, data) {
 
 # ---- more levels ---------------------------------------------------------------------
 
-# The object over levels that are wider: `levels` is a list by column. Old levels keep their places
-# before the new ones.
-widen_bayes <- function(object, levels) {
-  recipe <- wider_recipe(object$recipe, levels)
+# The object over a recipe that has its levels and classes too, in whatever order.
+move_bayes <- function(object, recipe) {
   if (identical(recipe, object$recipe)) {
     return(object)
   }
   classes <- recipe$response$levels
   old <- object$recipe$response$levels
-  if (!is.null(object$settings$prior) && length(classes) > length(old)) {
+  prior <- object$settings$prior
+  if (!is.null(prior) && length(classes) > length(old)) {
     new <- setdiff(classes, old)
     abort_kind("data", c(
       "The rows have classes that the model has no prior for: {.val {new}}.",
@@ -166,14 +169,14 @@ widen_bayes <- function(object, levels) {
   sizes <- vapply(object$recipe$terms, \(term) term_size(object$recipe, term), 1L)
   to <- as.integer(to + rep(starts[seq_along(sizes)], sizes))
   places <- list(n = length(classes), to = match(old, classes) - 1L)
-  prior <- object$settings$prior
-  if (!is.null(prior)) prior <- check_prior(prior, classes)
+  if (!is.null(prior)) prior <- as.double(object$prior[classes])
   object$state <- .Call(c_bayes_widen, object$state, recipe, to, places, prior)
   object$recipe <- recipe
   object$xlevels <- factor_levels(recipe)
   object
 }
 
+# The recipe with more levels, a list by column, behind its own.
 wider_recipe <- function(recipe, levels) {
   recipe$variables <- lapply(recipe$variables, \(v) {
     if (v$kind == "category") v$levels <- union(v$levels, levels[[v$name]])
@@ -197,10 +200,14 @@ term_size <- function(recipe, term) {
 
 # Where the cells of a term are in the wider one, from 0.
 term_places <- function(recipe, term, wider, now) {
-  sizes <- function(r, t) vapply(r$variables[t$variables], \(v) max(1L, length(v$levels)), 1L)
-  was <- sizes(recipe, term)
-  strides <- cumprod(c(1L, sizes(wider, now)))[seq_along(was)]
-  steps <- Map(\(n, stride) (seq_len(n) - 1L) * stride, was, strides)
+  levels <- function(r, t) lapply(r$variables[t$variables], \(v) v$levels)
+  old <- levels(recipe, term)
+  new <- levels(wider, now)
+  if (is.null(old[[1L]])) {
+    return(0L)
+  }
+  strides <- cumprod(c(1L, lengths(new)))[seq_along(new)]
+  steps <- Map(\(was, is, stride) (match(was, is) - 1L) * stride, old, new, strides)
   as.vector(Reduce(\(a, b) outer(a, b, `+`), steps))
 }
 

@@ -284,3 +284,8 @@ cell_names <- function(recipe, term) {
 
 #' @export
 score_types.riffle_naive_bayes <- function(object) c(response = 2L, prob = 0L)
+
+#' @export
+score_columns.riffle_naive_bayes <- function(object, type) {
+  if (type == "prob") object$recipe$response$levels
+}

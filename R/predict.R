@@ -55,6 +55,12 @@ predict.riffle_glm <- function(object, newdata, type = c("link", "response", "te
   type <- check_choice(type, c("link", "response", "terms"))
   unseen <- check_choice(unseen, c("na", "reference", "error"))
   check_flag(se.fit)
+  if (!se.fit && type != "terms" && !is_custom(object$family)) {
+    fit <- one_row(object, newdata, score_codes[[type]])
+    if (!is.null(fit)) {
+      return(na.action(named_rows(fit, row.names(newdata))))
+    }
+  }
   frames <- new_rows(object, newdata, "score")
   out <- if (type == "terms") {
     term_effects(object, frames, unseen, se.fit)

@@ -64,6 +64,10 @@ ENTRY(metrics, 5)
 /* r_bayes.c */
 ENTRY(bayes_join, 3)
 ENTRY(bayes_widen, 5)
+/* r_scorer.c */
+ENTRY(scorer_new, 5)
+ENTRY(scorer_row, 2)
+ENTRY(scorer_score, 2)
 /* r_random.c */
 ENTRY(random_uniform, 3)
 /* r_query.c */

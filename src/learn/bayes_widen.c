@@ -6,27 +6,38 @@
 #include "learn/bayes_state.h"
 
 /* Whether `to` sends the columns of every term of the old layout into the same term of
- * the new one, and classes to classes, each in the order they have. */
-static bool maps(const struct rfl_state *s, const struct rfl_bayes_wider *w) {
+ * the new one, and classes to classes, no two to one place. */
+static bool maps(const struct rfl_state *s, const struct rfl_bayes_wider *w,
+                 uint8_t *taken) {
   const struct rfl_layout *old = &s->design->layout, *new = w->layout;
   bool ok = old->n_terms == new->n_terms && old->n_dense == new->n_dense &&
             old->n_coded == new->n_coded;
   for (size_t t = 0; ok && t < old->n_terms; t++) {
     const struct rfl_term *a = &old->term[t], *b = &new->term[t];
     ok = a->coded == b->coded && a->dense == b->dense;
-    for (int32_t z = a->z, last = b->z - 1; ok && z < a->z + a->n_z; z++) {
+    for (int32_t z = a->z; ok && z < a->z + a->n_z; z++) {
       int32_t at = w->to ? w->to[z] : z;
-      ok = at > last && at < b->z + b->n_z;
-      last = at;
+      ok = at >= b->z && at < b->z + b->n_z && !taken[at];
+      if (ok) taken[at] = 1;
     }
   }
-  int32_t last = -1;
   for (size_t c = 0; ok && c < s->design->n_classes; c++) {
     int32_t at = w->to_class ? w->to_class[c] : (int32_t)c;
-    ok = at > last && at < w->n_classes;
-    last = at;
+    ok = at >= 0 && at < w->n_classes && !taken[new->n_z + at];
+    if (ok) taken[new->n_z + at] = 1;
   }
   return ok;
+}
+
+static enum rfl_code check_map(const struct rfl_state *s, const struct rfl_bayes_wider *w,
+                               struct rfl_err *err) {
+  size_t places = w->n_classes < 0 ? 0 : (size_t)w->layout->n_z + (size_t)w->n_classes;
+  uint8_t *taken = rfl_alloc(places, 1);
+  if (!taken) return rfl_no_memory(err);
+  bool ok = maps(s, w, taken);
+  rfl_free(taken);
+  if (ok) return RFL_OK;
+  return rfl_fail(err, RFL_EARGUMENT, "The wider layout does not hold the old one.");
 }
 
 static void carry(struct rfl_state *to, const struct rfl_state *s,
@@ -57,8 +68,7 @@ static void carry(struct rfl_state *to, const struct rfl_state *s,
 
 enum rfl_code rfl_bayes_widen(const struct rfl_state *s, const struct rfl_bayes_wider *w,
                               struct rfl_state **gives, struct rfl_err *err) {
-  if (!maps(s, w))
-    return rfl_fail(err, RFL_EARGUMENT, "The wider layout does not hold the old one.");
+  RFL_TRY(check_map(s, w, err));
   int32_t *kind = rfl_alloc(w->layout->n_terms, sizeof *kind);
   if (!kind) return rfl_no_memory(err);
   for (size_t k = 0; k < s->design->n_features; k++)

@@ -1,0 +1,91 @@
+#' One model out of models of shards
+#'
+#' `combine()` adds up models that were fitted to different rows: the result is the model of all
+#' rows, as if one fit had seen them.
+#'
+#' @param x,... Models of one kind, fitted with the same formula and settings to rows that no two
+#'   of them share.
+#' @returns A model. Its version is the sum of theirs, its rows and positions are those of all.
+#' @details
+#' Only what a learner keeps as sums can be added up without loss. Naive Bayes can
+#' ([stream_naive_bayes()]): levels and classes that only some shards have are joined, those of
+#' earlier models first. Counts are equal to the bit to those of one fit; means and standard
+#' deviations to rounding.
+#' A model with a `half_life` cannot be combined, since the order of its rows counts; one with given
+#' priors only with models of the same classes and priors.
+#' @section Errors:
+#' `riffle_error_argument` when the arguments are not models of one kind, or their formulas or
+#' settings differ; `riffle_error_model` for a learner whose models cannot be added up.
+#' @source Chan, Golub and LeVeque (1979), Updating formulae and a pairwise algorithm for computing
+#'   sample variances.
+#' @export
+#' @examples
+#' shards <- split(iris, rep(1:3, length.out = 150))
+#' models <- lapply(shards, \(rows) stream_naive_bayes(Species ~ ., rows))
+#' m <- do.call(combine, unname(models))
+#' all.equal(m$tables, stream_naive_bayes(Species ~ ., iris)$tables)
+combine <- function(x, ...) {
+  if (missing(x)) abort_argument("`x` must be given: a model.")
+  models <- list(x, ...)
+  for (model in models) {
+    if (!inherits(model, "riffle_model")) {
+      abort_argument(
+        "All arguments must be models, not {describe(model)}. ",
+        "Take `current_model()` of a live model."
+      )
+    }
+  }
+  kinds <- unique(vapply(models, \(model) class(model)[[1L]], ""))
+  if (length(kinds) > 1L) {
+    abort_argument("The models must be of one kind, not {.val {kinds}}.")
+  }
+  UseMethod("combine")
+}
+
+#' @export
+combine.riffle_model <- function(x, ...) {
+  abort_kind("model", c(
+    "Models of class {.cls {class(x)[[1L]]}} cannot be added up without loss.",
+    i = "Fit one model to all rows, or update one with the rows of the others."
+  ))
+}
+
+#' @rdname combine
+#' @export
+combine.riffle_naive_bayes <- function(x, ...) Reduce(combine_bayes, list(...), x)
+
+combine_bayes <- function(a, b) {
+  check_same_settings(a, b)
+  recipe <- wider_recipe(a$recipe, recipe_levels(b$recipe))
+  wide <- move_bayes(a, recipe)
+  wide$counts <- add_counts(a$counts, b$counts)
+  wide$positions <- join_positions(a$positions, b$positions)
+  set_state(wide, .Call(c_bayes_join, wide$state, move_bayes(b, recipe)$state, FALSE))
+}
+
+recipe_levels <- function(recipe) {
+  parts <- c(Filter(\(v) v$kind == "category", recipe$variables), list(recipe$response))
+  levels <- lapply(parts, \(part) part$levels)
+  stats::setNames(levels, vapply(parts, \(part) part$name, ""))
+}
+
+check_same_settings <- function(a, b) {
+  terms <- \(m) vapply(m$recipe$terms, \(term) term$label, "")
+  what <- if (!identical(terms(a), terms(b))) {
+    "formulas"
+  } else if (!identical(a$recipe$response$name, b$recipe$response$name)) {
+    "responses"
+  } else if (!identical(a$settings$laplace, b$settings$laplace)) {
+    "`laplace`"
+  } else if (!identical(a$likelihood, b$likelihood)) {
+    "likelihoods"
+  } else if (!identical(given_prior(a), given_prior(b))) {
+    "`prior`"
+  }
+  if (!is.null(what)) abort_argument("The models must have the same {what}.")
+  if (is.finite(a$half_life) || is.finite(b$half_life)) {
+    abort_argument("Models with a `half_life` cannot be combined: the order of their rows counts.")
+  }
+}
+
+given_prior <- function(m) if (!is.null(m$settings$prior)) m$prior
