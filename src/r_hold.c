@@ -11,7 +11,7 @@
 enum {
   WINDOWS = 16,          /* the share of the budget that waits to be cut */
   PIECE_ROWS = 65536,    /* of a piece at most, ... */
-  PIECE_BYTES = 8 << 20, /* ... and about as many bytes, ... */
+  PIECE_BYTES = 1 << 20, /* ... and about as many bytes, ... */
   PIECE_LEAST = 4096,    /* ... but no fewer rows */
   LEAST_WINDOW = 1 << 16
 };

@@ -33,6 +33,7 @@ struct rfl_chunk_shape {        /* what a chunk is read as */
   struct rfl_schema *bytes;     /* of one raw column: what holds the chunk */
   struct rfl_dict *const *dict; /* of each column; NULL where it is no factor */
   const int32_t *levels;        /* of each dictionary, published to the reader */
+  bool known;                   /* these bytes passed their checksum before */
 };
 /* Takes the bytes (made by rfl_alloc; also on failure): the frame's columns are views of
  * them, but for narrow ones. RFL_EDATA: they are not a chunk of this shape; anything may

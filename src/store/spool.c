@@ -5,8 +5,10 @@
  *
  * A spool has one dictionary a factor column, into which those of the frames flow
  * together: frames of one source share theirs, so the table of codes is made once a level
- * and not once a frame. The file is written, never mapped: a mapped write on a full disk
- * is a signal, not an error. */
+ * and not once a frame. A chunk's checksum is looked at when it is first read; later
+ * passes, which would spend as much on it as on reading, check its structure only. The
+ * file is written, never mapped: a mapped write on a full disk is a signal, not an error.
+ */
 #include "store/spool.h"
 
 #include <errno.h>
@@ -27,6 +29,7 @@ struct lane {            /* how the codes of a factor column become the spool's 
 };
 struct place {
   uint64_t at, size;
+  bool known; /* atomic: it was read and found whole */
 };
 struct spool {
   struct rfl_spool face; /* first: a spool is one of these */
@@ -161,7 +164,7 @@ static enum rfl_code put(struct rfl_spool *face, struct rfl_frame *f,
   rfl_chunk_write(f, s->codes, &s->buf);
   RFL_TRY(rfl_buf_check(&s->buf, err));
   RFL_TRY(append(s, err));
-  s->chunk[s->n++] = (struct place){s->end, s->buf.n};
+  s->chunk[s->n++] = (struct place){.at = s->end, .size = s->buf.n};
   s->end += s->buf.n;
   return RFL_OK;
 }
@@ -201,19 +204,19 @@ static void read_ahead(const struct spool *s, size_t k) {
 #endif
 }
 
-static enum rfl_code load(const struct spool *s, struct place place, uint8_t *to,
+static enum rfl_code load(const struct spool *s, const struct place *place, uint8_t *to,
                           struct rfl_err *err) {
   size_t done = 0;
-  while (done < place.size) {
+  while (done < place->size) {
     ssize_t got =
-        pread(s->fd, to + done, place.size - done, (off_t)(place.at + (uint64_t)done));
+        pread(s->fd, to + done, place->size - done, (off_t)(place->at + (uint64_t)done));
     if (got < 0 && errno == EINTR) continue;
     char reason[RFL_DISK_REASON] = "the file is cut short";
     if (got < 0) rfl_disk_reason(errno, reason);
     if (got <= 0)
       return rfl_fail(err, RFL_EIO,
                       "Rows cannot be read back from disk in `%s`: %s, at byte %llu.",
-                      s->folder, reason, (unsigned long long)(place.at + done));
+                      s->folder, reason, (unsigned long long)(place->at + done));
     done += (size_t)got;
   }
   return RFL_OK;
@@ -226,14 +229,20 @@ static enum rfl_code get(struct rfl_spool *face, size_t k, struct rfl_frame **gi
     return rfl_fail(err, RFL_EARGUMENT, "There is no chunk %zu to be read.", k);
   uint8_t *bytes = rfl_grow(NULL, s->chunk[k].size, 1);
   if (!bytes) return rfl_no_memory(err);
-  enum rfl_code code = load(s, s->chunk[k], bytes, err);
+  enum rfl_code code = load(s, &s->chunk[k], bytes, err);
   if (code) {
     rfl_free(bytes);
     return code;
   }
   read_ahead(s, k);
-  const struct rfl_chunk_shape shape = {s->schema, s->bytes, s->dict, s->levels};
+  const struct rfl_chunk_shape shape = {
+      .schema = s->schema,
+      .bytes = s->bytes,
+      .dict = s->dict,
+      .levels = s->levels,
+      .known = __atomic_load_n(&s->chunk[k].known, __ATOMIC_RELAXED)};
   code = rfl_chunk_read(&shape, bytes, s->chunk[k].size, gives, err);
+  if (!code) __atomic_store_n(&s->chunk[k].known, true, __ATOMIC_RELAXED);
   if (code != RFL_EDATA) return code;
   return rfl_fail(err, RFL_EIO,
                   "Rows that were on disk in `%s` came back damaged, at byte %llu.",

@@ -216,7 +216,9 @@ test_that("an update skips what it has learnt of each source, and says how many"
   both <- bind_streams(read_stream(k, "more", schema), read_stream(file, schema))
   m <- stream_glm(click ~ device + quality, both, binomial)
   expect_message(
-    expect_message(same <- update(m, both), "1,000 positions of topic", class = "riffle_message_skipped"),
+    expect_message(
+      same <- update(m, both), "1,000 positions of topic", class = "riffle_message_skipped"
+    ),
     "1,000 lines of", class = "riffle_message_skipped"
   )
   expect_identical(coef(same), coef(m))
