@@ -269,6 +269,27 @@ test_that("a query scores with it and learns into it", {
   expect_identical(fitted$state, stream_ftrl(small, d[501:1000, ], slots = 2^12)$state)
 })
 
+test_that("which negatives of a topic are kept is a function of their positions", {
+  d <- clicks(1000)[c(all.vars(small))]
+  k <- local_kafka(c(clicks = 2L))
+  schema <- record_schema(
+    click = "integer", ad_id = "string", device = "string", category = "string",
+    quality = "double", activity = "double"
+  )
+  fit <- \(...) {
+    stream_ftrl(
+      small, read_stream(k, "clicks", schema, ...), slots = 2^12, keep_negatives = 0.3, seed = 4
+    )
+  }
+  kafka_produce(k, "clicks", d[1:600, ])
+  first <- fit()
+  kafka_produce(k, "clicks", d[601:1000, ])
+  # The same rows in two parts are other rows in another order: the same ones are learnt.
+  parts <- suppressMessages(update(first, read_stream(k, "clicks", schema)))
+  expect_identical(parts$fit$kept, fit()$fit$kept)
+  expect_identical(fit()$state, fit()$state)
+})
+
 test_that("it prints what it learnt and what memory it takes", {
   d <- clicks(2000)
   m <- stream_ftrl(small, d, slots = 2^12)
