@@ -87,6 +87,14 @@ static void place_terms(struct rfl_state *s) {
   }
 }
 
+/* In large pages where the system has them: the table is read at random places, and
+ * looking up small pages would cost more than the reads. */
+static void *new_table(size_t n, size_t size) {
+  void *table = rfl_alloc(n, size);
+  if (table) rfl_mem_will_fill(table, n * size);
+  return table;
+}
+
 static enum rfl_code make_room(struct rfl_state *s, struct rfl_err *err) {
   const struct rfl_layout *l = &s->layout;
   RFL_TRY(count_terms(l, &s->n_numbers, &s->n_features, err));
@@ -100,7 +108,7 @@ static enum rfl_code make_room(struct rfl_state *s, struct rfl_err *err) {
   if (s->n_pairs > RFL_FTRL_MOST_SLOTS)
     return rfl_fail(err, RFL_EARGUMENT, "FTRL takes up to %d slots, not %zu.",
                     RFL_FTRL_MOST_SLOTS, s->n_pairs);
-  if (s->n_pairs && !(s->pair = rfl_alloc(s->n_pairs, ftrl_pair_size(s))))
+  if (s->n_pairs && !(s->pair = new_table(s->n_pairs, ftrl_pair_size(s))))
     return rfl_no_memory(err);
   if (s->open_sets && s->o.admit_count > 1) return ftrl_dict_count_sights(&s->dict, err);
   return RFL_OK;
@@ -148,9 +156,11 @@ static enum rfl_code ftrl_copy(const struct rfl_state *s, struct rfl_state **giv
   to->layout = (struct rfl_layout){0};
   to->dict = (struct ftrl_dict){0};
   to->row = NULL;
+  to->pair = NULL;
   bool ok = duplicate(&to->number, s->number, s->n_numbers, sizeof *s->number);
   ok &= duplicate(&to->feature, s->feature, s->n_features, sizeof *s->feature);
-  ok &= duplicate(&to->pair, s->pair, s->n_pairs, ftrl_pair_size(s));
+  if (s->pair) ok &= (to->pair = new_table(s->n_pairs, ftrl_pair_size(s))) != NULL;
+  if (ok && s->pair) memcpy(to->pair, s->pair, s->n_pairs * ftrl_pair_size(s));
   enum rfl_code code = ok ? RFL_OK : rfl_no_memory(err);
   if (!code) code = rfl_layout_copy(&s->layout, &to->layout, err);
   if (!code) code = ftrl_dict_copy(&s->dict, &to->dict, ftrl_pair_size(s), err);
