@@ -254,7 +254,12 @@ predict.riffle_ftrl <- function(object, newdata, type = c("link", "response"), s
   check_flag(se.fit)
   if (se.fit) refuse_errors()
   frames <- new_rows(object, newdata, "score")
-  scored <- score_frames(object, frames, ftrl_codes[[type]], unseen_codes[["na"]])
+  codes <- list(ftrl_codes[[type]], unseen_codes[["na"]])
+  scored <- if (is.null(object$live)) {
+    score_frames(object, frames, codes[[1L]], codes[[2L]])
+  } else {
+    .Call(c_live_score, object$live, frames, codes[[1L]], codes[[2L]])
+  }
   names <- if (is.data.frame(newdata)) row.names(newdata)
   na.action(named_rows(scored$scores, names))
 }

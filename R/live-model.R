@@ -113,5 +113,11 @@ update.riffle_live <- function(object, newdata, ..., flush = FALSE) {
 #' @export
 predict.riffle_live <- function(object, newdata, ...) {
   if (missing(newdata)) abort_keeps_no_rows("predict")
-  stats::predict(current_model(object), newdata, ...)
+  model <- object$model
+  if (inherits(model, "riffle_ftrl")) {
+    model$live <- object$handle # its table is scored where it is: a copy would cost more
+  } else {
+    model <- current_model(object)
+  }
+  stats::predict(model, newdata, ...)
 }

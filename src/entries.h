@@ -56,6 +56,7 @@ ENTRY(model_file_write, 4)
 /* r_live.c */
 ENTRY(live_learn, 3)
 ENTRY(live_new, 6)
+ENTRY(live_score, 4)
 ENTRY(live_set_block, 2)
 ENTRY(live_state, 1)
 ENTRY(live_status, 1)

@@ -72,6 +72,58 @@ SEXP ffi_live_state(SEXP handle) {
   return raw;
 }
 
+/* ---- score ---- */
+
+static enum rfl_code score_frame(struct rfl_live *live, const struct rfl_state *state,
+                                 struct rfl_frame *frame, struct rfl_workspace *ws,
+                                 int what, double *out, struct rfl_err *err) {
+  struct rfl_recipe *recipe = rfl_live_recipe(live);
+  for (uint32_t row = 0; row < frame->n_rows; row += CHUNK) {
+    if (!r_go_on(NULL)) return RFL_EHOST;
+    uint32_t left = frame->n_rows - row;
+    struct rfl_rows rows = {.frame = frame, .row = row, .n = left < CHUNK ? left : CHUNK};
+    RFL_TRY(rfl_score_rows(rfl_live_learner(live), state, recipe, ws, &rows, what,
+                           out + row, err));
+  }
+  return RFL_OK;
+}
+
+/* Scores of one column, all by one version, without a copy of the state: that of a large
+ * table would cost more than the scores. */
+SEXP ffi_live_score(SEXP handle, SEXP frames, SEXP what, SEXP unseen) {
+  struct rfl_live *live = r_live_get(handle);
+  const struct r_frames *in = r_frames_get(frames);
+  int code_of_score = (int)r_number(what);
+  struct r_bench *b;
+  SEXP bench = PROTECT(r_bench_new(NULL, &b));
+  struct rfl_err err = {0};
+  r_finish(rfl_workspace_new(rfl_live_recipe(live), RFL_FOR_SCORING,
+                             (enum rfl_unseen)r_number(unseen), &b->ws, &err),
+           &err);
+  const char *names[] = {"scores", "counts", ""};
+  SEXP out = PROTECT(Rf_mkNamed(VECSXP, names));
+  SET_VECTOR_ELT(out, 0, Rf_allocVector(REALSXP, (R_xlen_t)r_frames_rows(in)));
+  double *to = REAL(VECTOR_ELT(out, 0));
+  uint64_t version;
+  const struct rfl_state *state = rfl_live_enter(live, &version);
+  enum rfl_code code = RFL_OK;
+  if (rfl_live_learner(live)->width(state, code_of_score) != 1)
+    code = rfl_fail(&err, RFL_EARGUMENT, "A live model gives scores of one column.");
+  for (size_t k = 0; !code && k < r_frames_count(in); k++) {
+    struct rfl_frame *frame = NULL;
+    code = r_frames_take(in, k, &frame, &err);
+    if (!code) code = score_frame(live, state, frame, b->ws, code_of_score, to, &err);
+    if (frame) to += frame->n_rows;
+    rfl_frame_release(frame);
+  }
+  rfl_live_leave(live);
+  r_finish(code, &err);
+  SET_VECTOR_ELT(out, 1, r_counts(rfl_workspace_count(b->ws)));
+  r_handle_close(bench);
+  UNPROTECT(2);
+  return out;
+}
+
 /* ---- learn ---- */
 
 static enum rfl_code learn_frame(struct rfl_live *live, struct rfl_frame *frame,

@@ -238,7 +238,15 @@ test_that("a live model learns every row at once", {
   expect_match(paste(capture.output(live), collapse = " "), "version 5")
   update(live, d[1006:2000, ])
   expect_identical(current_model(live)$state, update(m, d[1001:2000, ])$state)
-  expect_identical(predict(live, d[1:9, ]), predict(current_model(live), d[1:9, ]))
+  for (type in c("link", "response")) {
+    expect_identical(predict(live, d, type), predict(current_model(live), d, type))
+  }
+  row <- d[1, ]
+  row$ad_id <- "never seen"
+  row$quality <- NA
+  expect_identical(predict(live, row), predict(current_model(live), row))
+  update(live, d[1:10, ])
+  expect_identical(predict(live, d), predict(current_model(live), d))
   expect_error(update(m, . ~ . - ad_id), class = "riffle_error_argument")
 })
 
