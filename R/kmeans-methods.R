@@ -126,7 +126,8 @@ print.riffle_kmeans <- function(x, digits = max(3L, getOption("digits") - 3L), .
 summary.riffle_kmeans <- function(object, ...) {
   structure(
     list(
-      call = object$call, clusters = tidy.riffle_kmeans(object), glance = glance.riffle_kmeans(object),
+      call = object$call, clusters = tidy.riffle_kmeans(object),
+      glance = glance.riffle_kmeans(object),
       divisor = if (isTRUE(object$scale)) object$divisor, rows = kmeans_line(object)
     ),
     class = "summary.riffle_kmeans"
@@ -202,8 +203,8 @@ plot.riffle_kmeans <- function(x, newdata = NULL, columns = NULL, ...) {
 shown_rows <- function(x, newdata, columns) {
   check_data_frame(newdata)
   cluster <- predict.riffle_kmeans(x, newdata)
-  at <- vapply(columns, \(name) as.double(frame_columns(newdata, name)[[1L]]), numeric(nrow(newdata)))
-  at <- matrix(at, ncol = length(columns))
+  at <- lapply(frame_columns(newdata, columns, arg = "newdata"), as.double)
+  at <- matrix(unlist(at), ncol = length(columns))
   if (ncol(at) == 1L) at <- cbind(at, cluster)
   list(at = at, cluster = cluster)
 }

@@ -144,9 +144,8 @@ check_kmeans_control <- function(control) {
 
 check_coordinates <- function(plan) {
   if (plan$response > 0L) {
-    abort_argument(
-      "`formula` must not have a response: write `~ ...` without {.code {plan$column[[plan$response]]}}."
-    )
+    name <- plan$column[[plan$response]]
+    abort_argument("`formula` must not have a response: write `~ ...` without {.code {name}}.")
   }
   if (length(plan$offset)) abort_argument("`formula` must not have an offset.")
   if (!plan$intercept) {
@@ -223,13 +222,19 @@ say_kmeans <- function(object) {
   found <- length(object$size)
   if (found < fit$wanted) {
     warn_kind("clusters", c(
-      "There are only {big(found)} distinct row{?s}: the model has as many clusters, not {fit$wanted}."
+      paste(
+        "There {cli::qty(found)}{?is/are} only {big(found)} distinct {cli::qty(found)}row{?s}: the",
+        "model has as many clusters, not {fit$wanted}."
+      )
     ))
   }
   constant <- colnames(object$centers)[fit$constant]
   if (length(constant)) {
     cli::cli_inform(
-      "{cli::qty(constant)}The column{?s} {.val {constant}} {?is/are} constant: no distance has {?it/them}.",
+      paste(
+        "{cli::qty(constant)}The column{?s} {.val {constant}} {?is/are} constant:",
+        "no distance has {cli::qty(constant)}{?it/them}."
+      ),
       class = c("riffle_message_constant", "riffle_message")
     )
   }
