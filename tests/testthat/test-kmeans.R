@@ -238,3 +238,41 @@ test_that("a live model learns as update() does, and files keep every bit", {
   rds <- unserialize(serialize(m, NULL))
   expect_identical(update(rds, d[2001:4000, ])$state, update(m, d[2001:4000, ])$state)
 })
+
+test_that("the same rows from a data frame and from a topic give the same fit to the bit", {
+  d <- blobs(6000, 3, 4, 3, 7)
+  d$on <- rep(c(TRUE, FALSE, FALSE), 2000)
+  d$V2[17] <- NA
+  w <- test_world(c(rows = 1))
+  kafka_produce(w$k, w$topic[["rows"]], d)
+  schema <- record_schema(V1 = "double", V2 = "double", V3 = "double", on = "logical")
+  s <- read_stream(w$k, w$topic[["rows"]], schema)
+  a <- stream_kmeans(~ V1 + V2 + V3 + on, d, 4, seed = 3)
+  b <- stream_kmeans(~ V1 + V2 + V3 + on, s, 4, seed = 3)
+  expect_identical(b$state, a$state)
+  expect_equal(b$counts$missing, 1)
+  expect_identical(unname(predict(a, d)), predict(b, s))
+  # On disk beyond a budget, the same again.
+  spooled <- stream_kmeans(~ V1 + V2 + V3 + on, s, 4, seed = 3, control = list(memory = 0.05))
+  expect_identical(spooled$state, a$state)
+  expect_message(again <- update(b, s), "6,000 positions", class = "riffle_message_skipped")
+  expect_identical(again$state, b$state)
+})
+
+test_that("a query scores clusters and learns blocks, as update() and predict() do", {
+  d <- blobs(4000, 2, 4, 5, 8)
+  w <- test_world(c(rows = 1))
+  kafka_produce(w$k, w$topic[["rows"]], d[2001:4000, ])
+  m <- stream_kmeans(~ V1 + V2, d[1:2000, ], 4, seed = 3)
+  live <- live_model(m)
+  s <- read_stream(w$k, w$topic[["rows"]], record_schema(V1 = "double", V2 = "double"))
+  q <- start_query(score_with(s, m, into = "cluster"), out <- sink_memory(),
+    trigger = "available-now"
+  )
+  expect_true(await_query(q, 60))
+  scored <- as.data.frame(out)
+  expect_equal(scored$cluster, as.numeric(predict(m, d[2001:4000, ])))
+  q <- start_query(learn_with(s, live), trigger = "available-now")
+  expect_true(await_query(q, 60))
+  expect_identical(current_model(live)$state, update(m, d[2001:4000, ])$state)
+})
