@@ -20,6 +20,27 @@ seconds <- function(f) {
   list(s = (proc.time() - t)[["elapsed"]], value = value)
 }
 
+# ---- a topic, from within ----
+# Peak memory above the start of a fit to 2,000,000 records of a topic, beside one to 200,000. Each in a process of its own; the
+# embedded broker, which is part of it, holds the records before the measurement begins.
+if (nzchar(Sys.getenv("BENCH_PEAK"))) {
+  n <- as.numeric(Sys.getenv("BENCH_PEAK"))
+  k <- local_kafka(c(clicks = 100))
+  columns <- c("segment", "device", "daypart", "position", "activity", "quality", "click")
+  for (i in seq_len(n / 50000)) kafka_produce(k, "clicks", sim_adclicks(50000, seed = i)[columns])
+  s <- read_stream(k, "clicks", record_schema(
+    segment = "factor", device = "factor", daypart = "factor", position = "factor", activity = "double", quality = "double",
+    click = "integer"
+  ))
+  invisible(gc())
+  forget_peak()
+  before <- memory_of("VmRSS")
+  m <- stream_glm(click ~ segment + device * daypart + position + activity + quality, s, binomial)
+  stopifnot(m$counts$rows == n)
+  cat("peak", memory_of("VmHWM") - before, "\n")
+  quit("no")
+}
+
 # Chunk k is always the same rows. The truth is a sum of effects of the levels.
 sizes <- c(a = 10L, b = 50L, c = 100L, d = 500L, e = 1000L)
 effect <- lapply(sizes, \(n) sin(seq_len(n)) / 2)
@@ -95,3 +116,11 @@ set.seed(1)
 dense <- as.data.frame(matrix(rnorm(small / 4 * 20), ncol = 20))
 dense$y <- as.integer(runif(nrow(dense)) < plogis(rowSums(dense[1:5]) / 3))
 for (threads in 1:2) compare("20 numbers", y ~ ., read_stream(dense), names(dense), threads)
+
+# ---- a topic, from without ----
+peaks <- vapply(c(2e5, 2e6), \(n) {
+  out <- system2(file.path(R.home("bin"), "Rscript"), "bench/outofcore.R", env = sprintf("BENCH_PEAK=%d", n), stdout = TRUE)
+  as.numeric(sub("peak ", "", grep("^peak", out, value = TRUE)))
+}, 0)
+cat(sprintf("a topic: %.0f MB for 200,000 records, %.0f MB for 2,000,000\n", peaks[[1L]], peaks[[2L]]))
+stopifnot(peaks[[2L]] <= peaks[[1L]] + 150)
