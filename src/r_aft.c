@@ -76,6 +76,6 @@ static SEXP tell(struct r_bench *b) {
 
 const struct r_family r_aft = {.name = "aft",
                                .learner = &rfl_aft,
-                               .warm = 0.05,
+                               .warm = 0.1,
                                .options = read_options,
                                .result = tell};

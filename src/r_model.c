@@ -13,7 +13,8 @@ enum { CHUNK = 65536 }; /* rows between two looks at Ctrl-C */
 /* ---- learners ---- */
 
 const struct r_family *r_family_get(SEXP name) {
-  static const struct r_family *const all[] = {&r_aft, &r_bayes, &r_ftrl, &r_glm, &r_kmeans};
+  static const struct r_family *const all[] = {&r_aft, &r_bayes, &r_ftrl, &r_glm,
+                                               &r_kmeans};
   const char *wanted = r_string(name);
   for (size_t k = 0; k < sizeof all / sizeof *all; k++)
     if (wanted && strcmp(all[k]->name, wanted) == 0) return all[k];

@@ -102,25 +102,39 @@ static void spread(struct rfl_state *s, size_t n, const struct chunk *c) {
 
 /* ---- Newton's ---- */
 
-/* Weibull, exact or right-censored: e = exp(z), f = 1 for an event. */
+/* Weibull, exact or right-censored: e = exp(z), f = 1 for an event. Rows know their own
+ * sigma by t.stratum, unless there is only one. */
+static inline double ordinary_rows(size_t n, const struct chunk *c, double observed,
+                                   bool one) {
+  double sum = 0, tau = c->tau[0], inverse = c->inverse[0];
+  double *restrict w = c->w, *restrict r = c->r, *restrict v = c->v, *restrict cc = c->c,
+                   *restrict d = c->d;
+  const double *weight = c->t.weight, *zs = c->z, *log_time = c->t.log_time;
+  for (size_t i = 0; i < n; i++) {
+    if (!one) tau = c->tau[c->t.stratum[i]], inverse = c->inverse[c->t.stratum[i]];
+    double e = w[i], z = zs[i], f = c->t.status[i], p = weight[i], pi = p * inverse;
+    double a = e - f, m = z * e + observed * a;
+    sum += p * (f * (z - tau) - e - log_time[i]);
+    w[i] = pi * inverse * e;
+    r[i] = pi * a;
+    v[i] = pi * m;
+    cc[i] = p * (z * a - f);
+    d[i] = p * (z * m + (1 - observed) * f);
+  }
+  return sum;
+}
+
 static double ordinary(const struct rfl_state *s, size_t n, const struct chunk *c) {
   size_t whole = (n + 7) / 8 * 8;
   const double *weight = c->t.weight;
-  for (size_t i = 0; i < whole; i++) /* a row that counts for nothing must stay finite */
-    c->z[i] = weight[i] > 0 ? (c->t.y[i] - c->eta[i]) * c->inverse[c->t.stratum[i]] : 0.0;
-  rfl_kernels()->exp(c->w, c->z, whole);
-  double sum = 0, observed = s->way == AFT_OBSERVED ? 1 : 0;
-  for (size_t i = 0; i < n; i++) {
-    double e = c->w[i], z = c->z[i], f = c->t.status[i], w = weight[i];
-    double inverse = c->inverse[c->t.stratum[i]], a = e - f, m = z * e + observed * a;
-    sum += w * (f * (z - c->tau[c->t.stratum[i]]) - e - c->t.log_time[i]);
-    c->w[i] = w * e * inverse * inverse;
-    c->r[i] = w * a * inverse;
-    c->v[i] = w * m * inverse;
-    c->c[i] = w * (z * a - f);
-    c->d[i] = w * (z * m + (1 - observed) * f);
+  double observed = s->way == AFT_OBSERVED ? 1 : 0;
+  bool one = s->design->strata == 1;
+  for (size_t i = 0; i < whole; i++) { /* a row that counts for nothing stays finite */
+    double inverse = c->inverse[one ? 0 : c->t.stratum[i]];
+    c->z[i] = weight[i] > 0 ? (c->t.y[i] - c->eta[i]) * inverse : 0.0;
   }
-  return sum;
+  rfl_kernels()->exp(c->w, c->z, whole);
+  return one ? ordinary_rows(n, c, observed, true) : ordinary_rows(n, c, observed, false);
 }
 
 static void turn(int32_t way, struct aft_row *r) {

@@ -136,15 +136,19 @@ static VEC_TARGET void exponential(double *to, const double *x, size_t n) {
   memcpy(to + i, last, (n - i) * sizeof *last);
 }
 
-/* vec_log() takes normal numbers: the few that are not go by the library's. */
+/* vec_log() takes normal numbers: those that are not, which nobody meets, go by the
+ * library's, one by one beside the others. */
 static VEC_TARGET void logarithm(double *to, const double *x, size_t n) {
-  for (size_t i = 0; i < n; i += VEC) {
-    size_t left = n - i < VEC ? n - i : VEC;
-    double in[VEC], out[VEC];
-    for (size_t j = 0; j < VEC; j++) in[j] = j < left ? x[i + j] : 1.0;
-    VEC_STORE(out, vec_log(VEC_LOAD(in)));
-    for (size_t j = 0; j < left; j++) to[i + j] = in[j] < 2.3e-308 ? log(in[j]) : out[j];
-  }
+  size_t i = 0, odd = 0;
+  for (size_t j = 0; j < n; j++) odd += x[j] < 2.3e-308;
+  for (; odd && i < n; i++)
+    to[i] = x[i] < 2.3e-308 ? log(x[i]) : vec_log(VEC_ALL(x[i]))[0];
+  for (; i + VEC <= n; i += VEC) VEC_STORE(to + i, vec_log(VEC_LOAD(x + i)));
+  if (i == n) return;
+  double last[VEC];
+  for (size_t j = 0; j < VEC; j++) last[j] = i + j < n ? x[i + j] : 1.0;
+  VEC_STORE(last, vec_log(VEC_LOAD(last)));
+  memcpy(to + i, last, (n - i) * sizeof *last);
 }
 
 const struct rfl_kernels KERNELS = {add,  turn,  weigh,       rank,

@@ -100,6 +100,69 @@ TEST(exact_cross_products_lose_nothing) {
   for (size_t k = 0; k < 4; k++) check_products(numbers[k], 77 + 31 * k, true);
 }
 
+/* Z'v of all rows, chunk by chunk, and of three groups of them; brought to X by the
+ * contrasts. */
+TEST(cross_products_with_a_vector_go_by_groups) {
+  enum { N = 217, GROUPS = 3 };
+  struct rows r;
+  struct rfl_layout l = every_layout(7);
+  struct rfl_gram g;
+  struct rfl_contrast c;
+  rows_fill(&r, N, 7);
+  CHECK_OK(rfl_gram_plan(&l, &g, &err), &err);
+  CHECK_OK(rfl_contrast_new(&l, &c, &err), &err);
+  size_t z = (size_t)l.n_z, p = (size_t)l.n_x;
+  double *all = calloc(z + GROUPS * z, sizeof *all), *row = calloc(p, sizeof *row);
+  double *x = calloc(p, sizeof *x);
+  int32_t group[N];
+  for (size_t i = 0; i < N; i++) group[i] = (int32_t)(i * i % GROUPS);
+  for (size_t from = 0; from < N; from += g.rows) {
+    size_t m = N - from < g.rows ? N - from : g.rows;
+    struct rfl_gram_groups one = {m, r.y + from, NULL, z};
+    struct rfl_gram_groups three = {m, r.y + from, group + from, z};
+    rfl_gram_cross(&g, &r.block, from, &one, all);
+    rfl_gram_cross(&g, &r.block, from, &three, all + z);
+  }
+  for (size_t k = 0; k < 1 + GROUPS; k++) {
+    memset(x, 0, p * sizeof *x);
+    rfl_contrast_collect(&c, all + k * z, x);
+    for (size_t j = 0; j < p; j++) {
+      long double sum = 0, size = 0;
+      for (size_t i = 0; i < N; i++) {
+        if (k && group[i] != (int32_t)k - 1) continue;
+        expand(&l, &r.block, i, row);
+        sum += (long double)row[j] * r.y[i];
+        size += fabsl((long double)row[j] * r.y[i]);
+      }
+      CHECK_NEAR(x[j], (double)sum, 1e-16 * N * (double)size + 1e-30);
+    }
+  }
+  free(all);
+  free(row);
+  free(x);
+  rfl_contrast_release(&c);
+  rfl_gram_release(&g);
+  every_layout_free(&l);
+  rows_free(&r);
+}
+
+/* An ulp of the library's, whose own error is half of one; subnormal numbers too. */
+TEST(the_logarithm_is_right_to_an_ulp_at_any_place) {
+  enum { N = 1003 };
+  double x[N], y[N];
+  for (size_t i = 0; i < N; i++) x[i] = exp(1400 * rfl_uniform(3, i, 0) - 700);
+  for (int odd = 0; odd < 2; odd++) {
+    if (odd) x[500] = 5e-324;
+    rfl_kernels()->log(y, x, N);
+    for (size_t i = 0; i < N; i++) {
+      double one;
+      CHECK_NEAR(y[i], log(x[i]), 2.3e-16 * (fabs(y[i]) + 1e-2));
+      rfl_kernels()->log(&one, &x[i], 1);
+      CHECK(one == y[i]);
+    }
+  }
+}
+
 /* AVX2 and AVX-512 sum rows in the same order with the same rounding. */
 TEST(wide_kernels_agree_to_the_bit) {
   if (rfl_cpu_best() < RFL_CPU_AVX512) SKIP("no AVX-512 here");
@@ -308,6 +371,8 @@ int main(void) {
   blas_fill();
   RUN(cross_products_equal_long_double);
   RUN(exact_cross_products_lose_nothing);
+  RUN(cross_products_with_a_vector_go_by_groups);
+  RUN(the_logarithm_is_right_to_an_ulp_at_any_place);
   RUN(wide_kernels_agree_to_the_bit);
   RUN(eta_is_the_offset_and_z_gamma);
   RUN(the_exponential_is_right_to_an_ulp_at_any_place);
