@@ -190,7 +190,8 @@ static enum rfl_code write_and_read(const struct rfl_metrics *m) {
   struct rfl_metrics *back = NULL;
   rfl_metrics_write(m, &b);
   enum rfl_code code = rfl_buf_check(&b, &err);
-  struct rfl_reader in = {.at = b.p, .end = b.p + b.n};
+  struct rfl_reader in = {0};
+  if (!code) in = (struct rfl_reader){.at = b.p, .end = b.p + b.n};
   if (!code) code = rfl_metrics_read(&in, &back, &err);
   if (!code) {
     CHECK(in.at == in.end);
