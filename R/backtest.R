@@ -29,8 +29,8 @@
 #' * `models`: the models after the last row that they learnt.
 #'
 #' `as.data.frame()` gives `windows`.
-#' @details The running rate is the mean of the last 100 outcomes known, with half an outcome added
-#'   so that it is never 0 or 1. An unseen level counts as the first. Rows without outcome or
+#' @details The running rate is the mean of the last 100 outcomes known and of one outcome more: the
+#'   first model's mean score of the first rows, so that it is never 0 or 1. An unseen level counts as the first. Rows without outcome or
 #'   without score are left out of the metrics of that model.
 #' @section Errors:
 #' `riffle_error_argument` for a wrong argument; those of `predict()` and `update()`.
@@ -64,7 +64,8 @@ backtest <- function(data, models, delay = 0, refresh = NULL, window = NULL, by 
   response <- models[[1L]]$recipe$response$name
   y <- outcome_numbers(data[[response]])
   done <- run_backtest(data, models, delay, min(refresh, n))
-  scores <- c(done$scores, list(`running rate` = running_rate(y, delay)))
+  start <- mean(done$scores[[1L]][seq_len(min(n, refresh))], na.rm = TRUE)
+  scores <- c(done$scores, list(`running rate` = running_rate(y, delay, start)))
   groups <- if (!is.null(cluster)) data[[cluster]]
   judge_scores(
     scores, y, groups, if (!is.null(by)) data[by], list(window = window, n = n, delay = delay),
@@ -140,14 +141,14 @@ event_scores.default <- function(object, rows) {
   scored$scores
 }
 
-# The mean of the last 100 outcomes that were known when a row came.
-running_rate <- function(y, delay) {
+# The mean of the last 100 outcomes that were known when a row came, and one of `start`.
+running_rate <- function(y, delay, start) {
   known <- cumsum(ifelse(is.na(y), 0, 1))
   sums <- cumsum(ifelse(is.na(y), 0, y))
   last <- seq_along(y) - 1 - delay
   first <- last - 100
   at <- \(x, i) ifelse(i < 1, 0, x[pmax(i, 1)])
-  (at(sums, last) - at(sums, first) + 0.5) / (at(known, last) - at(known, first) + 1)
+  (at(sums, last) - at(sums, first) + start) / (at(known, last) - at(known, first) + 1)
 }
 
 judge_scores <- function(scores, y, groups, by, plan, models) {
@@ -167,7 +168,7 @@ judge_scores <- function(scores, y, groups, by, plan, models) {
   slices <- if (!is.null(by)) {
     lapply(names(scores), \(name) named(name, model_metrics(y, scores[[name]], NULL, by, groups)))
   }
-  drift <- lapply(names(scores), \(name) {
+  drift <- lapply(names(models), \(name) {
     found <- drift_alarms(y[both[[name]]], scores[[name]][both[[name]]])
     found$row <- both[[name]][found$row]
     if (nrow(found)) named(name, found)
@@ -329,11 +330,14 @@ print.riffle_backtest <- function(x, digits = 4L, ...) {
       "  %s - %s: %s (%s to %s)\n", d$model, d$versus, numbers[[1L]], numbers[[2L]], numbers[[3L]]
     ), sep = "")
   }
-  if (NROW(x$alarms)) {
+  first <- utils::head(x$alarms, 3L)
+  if (NROW(first)) {
     cat(sprintf(
-      "Drift: %s at row %s (%s events than predicted)\n", x$alarms$model, big(x$alarms$row),
-      x$alarms$direction
+      "Drift: %s at row %s (%s events than predicted)\n", first$model, big(first$row),
+      first$direction
     ), sep = "")
+    more <- nrow(x$alarms) - nrow(first)
+    if (more) cat("  and", big(more), "more: see $alarms\n")
   }
   invisible(x)
 }

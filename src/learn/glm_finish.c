@@ -133,6 +133,7 @@ static void totals_now(struct rfl_state *s, const double *step, const double *sc
 static void find_separation(struct rfl_state *s, const struct glm_work *w) {
   if (s->has_prior || !glm_may_separate(&s->kind)) return;
   if (s->firth || glm_penalised(s)) return;
+  if (s->separated) glm_undetermined(s, w);
   for (size_t j = 0; j < glm_p(s); j++) {
     bool lost = !w->chol.kept[j] && !s->aliased[j];
     double step = w->step.hi[j];
@@ -146,6 +147,7 @@ static void find_separation(struct rfl_state *s, const struct glm_work *w) {
 void glm_finish(struct rfl_state *s, struct glm_work *w, bool converged) {
   size_t p = glm_p(s);
   if (s->bent) memcpy(s->start, s->beta, p * sizeof *s->start);
+  glm_unbend(s);
   if (converged) find_separation(s, w);
   if (!converged) memset(w->step.hi, 0, p * sizeof(double));
   totals_now(s, w->step.hi, w->data_score);

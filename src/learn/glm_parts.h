@@ -66,11 +66,20 @@ enum rfl_code glm_outer_settle(struct rfl_state *, struct glm_work *, struct rfl
 /* glm_separation.c */
 /* Levels whose rows have no event (-1) or only events (+1), into e; how many. */
 size_t glm_lonely(const struct rfl_state *, double *e);
+/* Takes pseudo counts for such levels from the sums of the counting pass; false: there
+ * are none. */
+bool glm_begin_bend(struct rfl_state *, struct glm_work *);
 /* Adds the pseudo counts to the score and gives what they add to the objective. */
 double glm_bend(const struct rfl_state *, struct glm_work *);
+void glm_unbend(struct rfl_state *);
 /* From the optimum with pseudo counts to where the levels' own optimum is, at infinity:
  * beta is set. */
 void glm_jump(struct rfl_state *, struct glm_work *);
+/* After a jump: damps the steps, so that what the data no longer tell stays where it is.
+ */
+void glm_hold(const struct rfl_state *, struct glm_work *);
+/* Marks the coefficients that the damping alone holds: their variance is infinite. */
+void glm_undetermined(struct rfl_state *, const struct glm_work *);
 
 /* glm_finish.c: the end of a fit, and of a block */
 enum rfl_code glm_null_settle(struct rfl_state *, struct rfl_err *);

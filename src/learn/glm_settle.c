@@ -132,6 +132,7 @@ static double complete(struct rfl_state *s, struct glm_work *w) {
   }
   if (glm_penalised(s)) objective += glm_penalise(s, w);
   if (s->bent) objective += glm_bend(s, w);
+  if (s->separated && !s->has_prior) glm_hold(s, w);
   for (size_t j = 0; j < p; j++)
     if (!(w->score.hi[j] - w->score.hi[j] == 0) || !(s->info[j + j * p] <= 1e300))
       return INFINITY;
@@ -222,7 +223,7 @@ static enum rfl_code settle(struct rfl_state *s, struct glm_work *w, bool *again
                             struct rfl_err *err) {
   if (s->count && !s->counted && !s->has_prior && !s->stage && !glm_is_linear(&s->kind) &&
       !s->firth && !glm_penalised(s)) {
-    s->bent = glm_lonely(s, w->e) > 0;
+    s->bent = glm_begin_bend(s, w);
     if (s->bent) s->objective = INFINITY; /* it was without the pseudo counts */
   }
   double objective = complete(s, w);

@@ -57,7 +57,8 @@ struct rfl_state {
   bool blunt;     /* the observed information was not positive: it is not used again */
   int32_t linear; /* passes in a row whose decrement shrank by 1/e only */
   uint8_t *aliased;    /* n_x */
-  double *direction;   /* n_x: where the optimum is at infinity, or 0: SE is infinite */
+  double *direction;   /* n_x: where the optimum is at infinity, or 0: SE is infinite;
+                          while bent: what the pseudo counts add to the score */
   double *before;      /* the accepted iterate before beta */
   double *start;       /* the iterate that a fresh fit on more rows should start from */
   double objective;    /* at `before`; +Inf: none */

@@ -71,10 +71,10 @@ test_that("a backtest scores each row with what was known when it came", {
 
 test_that("the running rate uses the last hundred outcomes that are known", {
   y <- rep(c(0, 1, 0, 0), 100)
-  rate <- riffle:::running_rate(y, 10)
-  expect_identical(rate[1:11], rep(0.5, 11))
-  expect_equal(rate[[12L]], (y[[1L]] + 0.5) / 2)
-  expect_equal(rate[[300L]], (sum(y[190:289]) + 0.5) / 101)
+  rate <- riffle:::running_rate(y, 10, 0.3)
+  expect_identical(rate[1:11], rep(0.3, 11))
+  expect_equal(rate[[12L]], (y[[1L]] + 0.3) / 2)
+  expect_equal(rate[[300L]], (sum(y[190:289]) + 0.3) / 101)
 })
 
 test_that("differences are paired, and a model against itself has none", {
