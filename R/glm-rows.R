@@ -69,7 +69,7 @@ row_parts <- function(object, newdata, verb, se = FALSE) {
   parts
 }
 
-deviance_residuals <- function(object, parts) {
+glm_deviance_residuals <- function(object, parts) {
   known <- parts$known
   d <- rep(NA_real_, length(known))
   squares <- object$family$dev.resids(parts$y[known], parts$mu[known], parts$w[known])
@@ -77,7 +77,7 @@ deviance_residuals <- function(object, parts) {
   d * ifelse(parts$y > parts$mu, 1, -1)
 }
 
-pearson_residuals <- function(parts) (parts$y - parts$mu) * sqrt(parts$w / parts$variance)
+glm_pearson_residuals <- function(parts) (parts$y - parts$mu) * sqrt(parts$w / parts$variance)
 
 #' @rdname glm-rows
 #' @export
@@ -89,8 +89,8 @@ residuals.riffle_glm <- function(object, newdata,
   out <- switch(type,
     response = parts$y - parts$mu,
     working = (parts$y - parts$mu) / parts$slope,
-    pearson = pearson_residuals(parts),
-    deviance = deviance_residuals(object, parts),
+    pearson = glm_pearson_residuals(parts),
+    deviance = glm_deviance_residuals(object, parts),
     partial = {
       terms <- predict.riffle_glm(object, newdata, type = "terms")
       terms <- sweep(terms, 2L, colMeans(terms, na.rm = TRUE))
@@ -217,10 +217,10 @@ hatvalues.riffle_glm <- function(model, newdata, ...) {
 influence.riffle_glm <- function(model, newdata, do.coef = TRUE, ...) {
   check_flag(do.coef)
   parts <- row_parts(model, newdata, "influence", se = TRUE)
-  d <- deviance_residuals(model, parts)
+  d <- glm_deviance_residuals(model, parts)
   left <- df.residual(model) - 1
   sigma <- sqrt(pmax(model$fit$deviance - d^2 / (1 - parts$hat), 0) / left)
-  out <- list(hat = parts$hat, sigma = sigma, dev.res = d, pear.res = pearson_residuals(parts))
+  out <- list(hat = parts$hat, sigma = sigma, dev.res = d, pear.res = glm_pearson_residuals(parts))
   out <- lapply(out, named_rows, parts$names)
   if (do.coef) out <- append(out, list(coefficients = row_changes(model, newdata, parts, d)), 1L)
   out
@@ -246,7 +246,7 @@ row_changes <- function(model, newdata, parts, d) {
 rstandard.riffle_glm <- function(model, newdata, type = c("deviance", "pearson"), ...) {
   type <- check_choice(type, c("deviance", "pearson"))
   parts <- row_parts(model, newdata, "rstandard", se = TRUE)
-  r <- if (type == "deviance") deviance_residuals(model, parts) else pearson_residuals(parts)
+  r <- if (type == "deviance") glm_deviance_residuals(model, parts) else glm_pearson_residuals(parts)
   named_rows(r / sqrt(model$fit$dispersion * (1 - parts$hat)), parts$names)
 }
 
@@ -264,7 +264,7 @@ rstudent.riffle_glm <- function(model, newdata, ...) {
 cooks.distance.riffle_glm <- function(model, newdata, ...) {
   parts <- row_parts(model, newdata, "cooks.distance", se = TRUE)
   p <- model$fit$rank
-  d <- (pearson_residuals(parts) / (1 - parts$hat))^2 * parts$hat / (model$fit$dispersion * p)
+  d <- (glm_pearson_residuals(parts) / (1 - parts$hat))^2 * parts$hat / (model$fit$dispersion * p)
   named_rows(d, parts$names)
 }
 
