@@ -173,7 +173,8 @@ score_frames <- function(object, frames, what, unseen) {
 learn_rows <- function(object, newdata) {
   check_data(newdata, "newdata")
   if (is_stream(newdata)) newdata <- skip_learnt(object, newdata)
-  learn_frames(object, new_rows(object, newdata, "learn"))
+  frames <- new_rows(object, newdata, "learn")
+  learn_frames(widen_model(object, frames), frames)
 }
 
 # The stream from where the model's knowledge of its topic ends, and how many positions that skips.

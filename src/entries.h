@@ -40,6 +40,8 @@ ENTRY(reader_tally, 1)
 /* r_model.c */
 ENTRY(frames_levels, 4)
 ENTRY(hashed_codes, 2)
+ENTRY(model_widens, 1)
+ENTRY(model_widen, 4)
 ENTRY(frames_slice, 3)
 ENTRY(frames_count, 1)
 ENTRY(frames_widen, 6)

@@ -168,3 +168,35 @@ SEXP ffi_hashed_codes(SEXP frames, SEXP recipe) {
   UNPROTECT(2);
   return codes;
 }
+
+/* ---- more levels ---- */
+
+SEXP ffi_model_widens(SEXP learner) {
+  return Rf_ScalarLogical(r_family_get(learner)->learner->widen != NULL);
+}
+
+/* The state over the layout of a wider recipe: column z of its Z becomes column to[z]. */
+SEXP ffi_model_widen(SEXP learner, SEXP state, SEXP recipe, SEXP to) {
+  const struct r_family *family = r_family_get(learner);
+  struct r_bench *b;
+  SEXP bench = PROTECT(r_bench_new(family, &b));
+  struct rfl_err err = {0};
+  struct rfl_state *wide = NULL;
+  enum rfl_code code = r_recipe_make(recipe, &b->recipe, &err);
+  if (!code) code = r_state_read(b, state, &err);
+  r_finish(code, &err);
+  const struct rfl_layout *wider = rfl_recipe_layout(b->recipe);
+  bool fits = family->learner->layout(b->state)->n_z == length_of(to);
+  for (int z = 0; fits && z < length_of(to); z++)
+    fits = INTEGER_RO(to)[z] >= 0 && INTEGER_RO(to)[z] < wider->n_z;
+  if (!family->learner->widen || !fits)
+    code = rfl_fail(&err, RFL_EMODEL, "The model cannot take new levels.");
+  if (!code) code = family->learner->widen(b->state, wider, INTEGER_RO(to), &wide, &err);
+  r_finish(code, &err);
+  family->learner->release(b->state);
+  b->state = wide;
+  SEXP out = PROTECT(r_state_write(b, b->state));
+  r_handle_close(bench);
+  UNPROTECT(2);
+  return out;
+}
