@@ -13,8 +13,8 @@ test_that("a wider recipe keeps the old columns where the map says", {
   new <- widen_recipe(old, list(a = c("n1", "n2"), b = "m"))
   to <- widen_map(old, new) + 1L
   # All levels are columns, so the model matrix is the indicator space itself.
-  before <- matrix_of(old, d)
-  after <- matrix_of(new, d)
+  before <- matrix_of(old, d)[, ]
+  after <- matrix_of(new, d)[, ]
   expect_identical(unname(after[, to]), unname(before))
   expect_true(all(after[, -to] == 0))
   expect_identical(colnames(after)[to], colnames(before))
