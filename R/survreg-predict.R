@@ -189,7 +189,7 @@ residuals.riffle_survreg <- function(object, newdata, type = survival_residuals,
   warn_unseen(d$counts, "na")
   out <- switch(type,
     response = response_residuals(object, newdata, d),
-    deviance = deviance_residuals(object, newdata, d),
+    deviance = survival_deviance(object, newdata, d),
     working = -d$dg / d$ddg,
     matrix = do.call(cbind, d[c("g", "dg", "ddg", "ds", "dds", "dsg")]),
     influence_residuals(object, newdata, d, type)
@@ -256,7 +256,7 @@ response_residuals <- function(object, newdata, d) {
   if (object$dist$log) exp(centre) - exp(d$lp) else centre - d$lp
 }
 
-deviance_residuals <- function(object, newdata, d) {
+survival_deviance <- function(object, newdata, d) {
   best <- saturated(object, newdata, d$sigma)
   sign(-d$dg / d$ddg) * sqrt(pmax(0, 2 * (best$loglik - d$g)))
 }

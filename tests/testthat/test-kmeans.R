@@ -149,6 +149,7 @@ test_that("arguments that are wrong are refused by name", {
     stream_kmeans(~ x + s, d, 2)
     stream_kmeans(~ 0 + x, d, 2)
     stream_kmeans(~1, d, 2)
+    stream_kmeans(~ log(x), d, 2)
     stream_kmeans(~x, d, 0)
     stream_kmeans(~x, d, matrix(1:4, 2))
     stream_kmeans(~x, d, 2, weights = w)
