@@ -465,6 +465,37 @@ test_that("one row scored equals the batch", {
   }
 })
 
+test_that("a model file holds what update() and predict() need, computed columns too", {
+  d <- survival_rows(3000, 24)
+  f <- Surv(log(time), event) ~ poly(x, 2) + strata(g, f)
+  m <- stream_survreg(f, d[1:1000, ], "logistic", weights = w, cluster = user)
+  expect_identical(names(m$scale), levels(survival::strata(g = d$g, f = d$f)))
+  file <- withr::local_tempfile()
+  write_model(m, file)
+  back <- read_model(file)
+  expect_identical(update(back, d[1001:3000, ])$state, update(m, d[1001:3000, ])$state)
+  expect_identical(
+    predict(back, d[1:3, ], type = "quantile"), predict(m, d[1:3, ], type = "quantile")
+  )
+  expect_warning(p <- predict(m, replace(d[1:2, ], "g", "new"), type = "quantile"), "strata")
+  expect_true(all(is.na(p)))
+})
+
+# One exact time t: the exponential's optimum is log(t).
+test_that("one row, no row, and nothing but missing values", {
+  one <- stream_survreg(Surv(time, event) ~ 1, data.frame(time = 5, event = 1), "exponential")
+  expect_equal(coef(one)[[1]], log(5), tolerance = 1e-12)
+  expect_equal(vcov(one)[[1]], 1, tolerance = 1e-6)
+  d <- survival_rows(300, 25)
+  m <- stream_survreg(Surv(time, event) ~ x, d)
+  expect_identical(coef(update(m, d[0, ])), coef(m))
+  gone <- replace(d, "x", NA_real_)
+  expect_identical(coef(update(m, gone)), coef(m))
+  expect_error(stream_survreg(Surv(time, event) ~ x, gone), class = "riffle_error_data")
+  expect_length(predict(m, d[0, ]), 0)
+  expect_equal(nobs(update(m, d[1, ])), 301)
+})
+
 # ---- refusals ------------------------------------------------------------------------
 
 test_that("what survival models do not have is refused by name", {
