@@ -75,18 +75,30 @@ int32_t km_nearest(const double *x, const struct km_field *f, size_t stride,
   return label;
 }
 
+enum { SMALL = 64 }; /* coordinates; a row of more costs more than a kernel saves on it */
+
+/* Rows become lanes, two by two. Lanes beyond m repeat the first row. */
+static void turn_tile(const struct km_cell *cell, const uint32_t *row, size_t m,
+                      size_t stride, double *to) {
+  for (size_t i = 0; i < KM_TILE; i += 2) {
+    const double *x = cell->x + stride * row[i < m ? i : 0];
+    const double *y = cell->x + stride * row[i + 1 < m ? i + 1 : 0];
+    for (size_t j = 0; j < stride; j += 2) {
+      vec a = VEC_LOAD(x + j), b = VEC_LOAD(y + j);
+      VEC_STORE(to + j * KM_TILE + i, ((vec){a[0], b[0]}));
+      VEC_STORE(to + (j + 1) * KM_TILE + i, ((vec){a[1], b[1]}));
+    }
+  }
+}
+
 void km_near_tile(const struct km_setup *setup, const struct km_field *f,
                   const struct km_cell *cell, const uint32_t *row, size_t m,
                   struct km_near *out) {
-  enum { SMALL = 64 };
   double small[SMALL * KM_TILE];
   size_t d = setup->d, stride = setup->stride;
   struct km_tile t = {.x = small, .d = d < SMALL ? d : SMALL, .stride = stride};
-  bool fits = d <= SMALL; /* a wide row costs more than the kernel saves on it */
-  for (size_t i = 0; fits && i < KM_TILE; i++) {
-    const double *x = cell->x + stride * row[i < m ? i : 0];
-    for (size_t j = 0; j < d; j++) small[j * KM_TILE + i] = x[j];
-  }
+  bool fits = stride <= SMALL;
+  if (fits) turn_tile(cell, row, m, stride, small);
   if (fits) kernels()->near(f, &t);
   double gamma = km_gamma(d);
   for (size_t i = 0; i < m; i++) {
@@ -153,6 +165,10 @@ static void assign_by_bounds(struct batch *b) {
     double lower = t->lower[i] - run->drift;
     double bound = lower > run->reach[a] ? lower : run->reach[a];
     if ((t->upper[i] + run->moved[a]) * loose + slip < bound) continue;
+    if (run->restless > 0.1) { /* most such rows are looked at in the end */
+      add(b, i);
+      continue;
+    }
     double own = sqrt(km_square(b->cell->x + stride * i, run->centre + stride * (size_t)a,
                                 stride)) *
                  (1 + gamma);
