@@ -31,10 +31,8 @@ struct glm_lever *glm_lever_keep(struct glm_lever *l) {
   return l;
 }
 
-/* A copy of the factor in w becomes the lever of the next pass; parts may still hold the
- * one before. */
-enum rfl_code glm_lever_set(struct rfl_state *s, const struct glm_work *w,
-                            struct rfl_err *err) {
+/* An empty lever of the state's own. */
+enum rfl_code glm_lever_new(struct rfl_state *s, struct rfl_err *err) {
   struct glm_lever *l = rfl_alloc(1, sizeof *l);
   if (!l) return rfl_no_memory(err);
   atomic_init(&l->refs, 1);
@@ -43,12 +41,21 @@ enum rfl_code glm_lever_set(struct rfl_state *s, const struct glm_work *w,
     glm_lever_release(l);
     return code;
   }
-  size_t p = glm_p(s);
-  memcpy(l->chol.a.hi, w->chol.a.hi, p * p * sizeof(double));
-  memcpy(l->chol.scale, w->chol.scale, p * sizeof(double));
-  memcpy(l->chol.kept, w->chol.kept, p);
   glm_lever_release(s->lever);
   s->lever = l;
+  return RFL_OK;
+}
+
+/* A copy of the factor in w becomes the lever of the next pass; parts may still hold the
+ * one before. */
+enum rfl_code glm_lever_set(struct rfl_state *s, const struct glm_work *w,
+                            struct rfl_err *err) {
+  RFL_TRY(glm_lever_new(s, err));
+  size_t p = glm_p(s);
+  struct rfl_chol *c = &s->lever->chol;
+  memcpy(c->a.hi, w->chol.a.hi, p * p * sizeof(double));
+  memcpy(c->scale, w->chol.scale, p * sizeof(double));
+  memcpy(c->kept, w->chol.kept, p);
   return RFL_OK;
 }
 

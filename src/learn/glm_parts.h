@@ -50,6 +50,7 @@ void glm_keep_penalty(struct rfl_state *);
 /* glm_firth.c */
 void glm_lever_release(struct glm_lever *);
 struct glm_lever *glm_lever_keep(struct glm_lever *);
+enum rfl_code glm_lever_new(struct rfl_state *, struct rfl_err *);
 enum rfl_code glm_lever_set(struct rfl_state *, const struct glm_work *,
                             struct rfl_err *);
 double glm_log_determinant(const struct rfl_chol *);

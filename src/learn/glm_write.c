@@ -133,6 +133,12 @@ void glm_write(const struct rfl_state *state, struct rfl_buf *out) {
     rfl_buf_u8(out, *a[k].at != NULL);
     if (*a[k].at) rfl_buf_doubles(out, *a[k].at, a[k].n);
   }
+  rfl_buf_u8(out, s->lever ? 1 + s->levered : 0);
+  if (s->lever) {
+    rfl_buf_doubles(out, s->lever->chol.a.hi, p * p);
+    rfl_buf_doubles(out, s->lever->chol.scale, p);
+    write_marks(s->lever->chol.kept, p, out);
+  }
   rfl_buf_u8(out, has_rows(s));
   if (!has_rows(s)) return;
   rfl_buf_doubles(out, s->sums.hi, s->design->n_sums);
@@ -204,6 +210,26 @@ static bool sound(const struct rfl_state *s) {
   return s->keep > 0 && s->keep <= 1 && s->tolerance > 0 && s->rank_tolerance > 0;
 }
 
+/* Firth's factor: for a fit in the middle of its two passes. */
+static enum rfl_code read_lever(struct rfl_reader *in, struct rfl_state *s,
+                                struct rfl_err *err) {
+  uint8_t kind = rfl_read_u8(in);
+  if (!kind) return RFL_OK;
+  size_t p = glm_p(s);
+  bool wanted = s->firth && !s->has_prior && !s->settled && !s->first && kind <= 2;
+  if (!wanted) return rfl_fail(err, RFL_EDATA, damaged);
+  RFL_TRY(glm_lever_new(s, err));
+  struct rfl_chol *c = &s->lever->chol;
+  s->levered = kind == 2;
+  RFL_TRY(read_array(in, &c->a.hi, p * p, err));
+  RFL_TRY(read_array(in, &c->scale, p, err));
+  rfl_free(c->kept);
+  c->kept = NULL;
+  RFL_TRY(read_marks(in, &c->kept, p, err));
+  if (!c->kept) in->bad = true;
+  return in->bad ? rfl_fail(err, RFL_EDATA, damaged) : RFL_OK;
+}
+
 static enum rfl_code read_rest(struct rfl_reader *in, struct rfl_state *s,
                                struct rfl_err *err) {
   size_t p = glm_p(s);
@@ -219,6 +245,7 @@ static enum rfl_code read_rest(struct rfl_reader *in, struct rfl_state *s,
   if (!in->bad && !sound(s)) in->bad = true;
   if (in->bad) return rfl_fail(err, RFL_EDATA, damaged);
   if (s->exact) RFL_TRY(glm_need_exact(s, err));
+  RFL_TRY(read_lever(in, s, err));
   glm_clear(s);
   if (!rfl_read_u8(in)) return RFL_OK;
   RFL_TRY(read_array(in, &s->sums.hi, s->design->n_sums, err));
