@@ -146,6 +146,17 @@ void unseen_describe(const struct rfl_workspace *w, const struct rfl_rows *rows,
   }
 }
 
+/* Codes of rows that all have a value, by way of a map: false when one is no level. */
+static bool codes_map(const struct dict_map *map, const int32_t *from, size_t n,
+                      int32_t *to) {
+  int32_t any = 0; /* its sign: one below 0 */
+  for (size_t i = 0; i < n; i++) {
+    to[i] = map->level[from[i]];
+    any |= to[i];
+  }
+  return any >= 0;
+}
+
 static enum rfl_code codes_load(struct rfl_workspace *w, struct source_column *to,
                                 const struct rfl_column *c, const struct rfl_rows *rows,
                                 struct rfl_err *err) {
@@ -153,6 +164,9 @@ static enum rfl_code codes_load(struct rfl_workspace *w, struct source_column *t
   if (c->type == RFL_FACTOR) RFL_TRY(map_of(to, c, &map, err));
   int32_t other = to->other;
   if (other < 0 && to->unseen == MARK_NEW) other = -2;
+  if (map && all_there(c, rows->row, rows->n) &&
+      codes_map(map, c->i32 + rows->row, rows->n, to->code))
+    return RFL_OK;
   for (size_t i = 0; i < rows->n; i++) {
     size_t at = rows->row + i;
     if (!rfl_column_has(c, at) || (c->type == RFL_DOUBLE && isnan(c->f64[at]))) {
