@@ -36,9 +36,7 @@ plain_columns <- function(data, type) {
 
 plain_column_of <- function(x, type) {
   switch(type,
-    factor = if (is.character(x)) enc2utf8(x) else structure(
-      as.integer(x), levels = enc2utf8(levels(x))
-    ),
+    factor = if (is.character(x)) enc2utf8(x) else plain_factor(x),
     string = enc2utf8(as.character(x)),
     timestamp = as.double(as.POSIXct(x)),
     date = as.double(unclass(x)),
@@ -48,7 +46,16 @@ plain_column_of <- function(x, type) {
   )
 }
 
-# A data frame as frames in memory. Columns of doubles are not copied: the handle keeps them.
+# The factor itself, which is not copied, where its levels are in UTF-8 already.
+plain_factor <- function(x) {
+  levels <- levels(x)
+  utf8 <- enc2utf8(levels)
+  same <- identical(Encoding(levels), Encoding(utf8)) && identical(levels, utf8)
+  if (same && is.integer(x)) x else structure(as.integer(x), levels = utf8)
+}
+
+# A data frame as frames in memory. Columns of doubles, and factors without NA, are not copied: the
+# handle keeps them.
 df_frames <- function(data, columns = names(data)) {
   data <- unclass(data)[columns]
   schema <- fields_of(data, "data")

@@ -74,7 +74,8 @@ struct r_table *r_table_read(SEXP columns, SEXP fields); /* scratch memory; may 
 size_t r_table_rows(const struct r_table *);
 struct r_cut {
   size_t from, n;
-  bool borrow; /* doubles are views of R's memory: it must outlive the frame */
+  bool borrow; /* doubles and factors without NA are views of R's memory: it must outlive
+                  the frame */
 };
 enum rfl_code r_table_frame(const struct r_table *, const struct r_cut *,
                             struct rfl_schema *, struct rfl_frame **gives,

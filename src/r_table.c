@@ -214,9 +214,48 @@ static enum rfl_code fill_texts(const struct vector *v, const struct r_cut *cut,
   return RFL_OK;
 }
 
+/* Whether every code of the factor's rows is one of its levels: no NA among them. */
+static bool all_levels(const int *code, size_t n, size_t n_levels) {
+  unsigned levels = (unsigned)n_levels, bad[4] = {0};
+  size_t i = 0;
+  for (; i + 4 <= n; i += 4)
+    for (size_t k = 0; k < 4; k++) bad[k] |= (unsigned)code[i + k] - 1U >= levels;
+  for (; i < n; i++) bad[0] |= (unsigned)code[i] - 1U >= levels;
+  return !(bad[0] | bad[1] | bad[2] | bad[3]);
+}
+
+/* R's codes begin at 1. A dictionary whose first word no row has makes them codes of the
+ * core as they are: nothing is copied. False: the levels are not what R lets them be. */
+static enum rfl_code view_codes(const struct vector *v, const struct r_cut *cut,
+                                struct rfl_column *c, bool *done, struct rfl_err *err) {
+  struct rfl_dict *dict = NULL;
+  int32_t code;
+  RFL_TRY(rfl_dict_new(&dict, err));
+  enum rfl_code failed = rfl_dict_code(dict, "\001", 1, &code, err);
+  *done = true;
+  for (size_t i = 0; !failed && *done && i < v->n_levels; i++) {
+    failed =
+        rfl_dict_code(dict, CHAR(v->level[i]), (size_t)LENGTH(v->level[i]), &code, err);
+    *done = code == (int32_t)i + 1;
+  }
+  if (failed || !*done) {
+    rfl_dict_release(dict);
+    return failed;
+  }
+  c->dict = dict;
+  c->borrowed = true;
+  c->i32 = v->i32 + cut->from;
+  c->levels = rfl_dict_size(dict);
+  return RFL_OK;
+}
+
 /* A factor, or text that becomes one. */
 static enum rfl_code fill_codes(const struct vector *v, const struct r_cut *cut,
                                 struct rfl_column *c, struct rfl_err *err) {
+  bool done = false;
+  if (cut->borrow && v->i32 && all_levels(v->i32 + cut->from, cut->n, v->n_levels))
+    RFL_TRY(view_codes(v, cut, c, &done, err));
+  if (done) return RFL_OK;
   int32_t *to = rfl_alloc(cut->n, sizeof *to);
   c->i32 = to;
   if (!to) return rfl_no_memory(err);
