@@ -51,6 +51,7 @@ print.riffle_glm <- function(x, digits = max(3L, getOption("digits") - 3L), ...)
   cat("Coefficients:\n")
   print.default(format(x$coefficients, digits = digits), print.gap = 2L, quote = FALSE)
   cat("\n", rows_line(x), "\n", sep = "")
+  print_basis(x$recipe)
   fit <- x$fit
   if (is.finite(fit$deviance)) {
     cat(sprintf("Degrees of Freedom: %s Total (i.e. Null);  ", big(null_df(x))))
@@ -68,7 +69,8 @@ rows_line <- function(x) {
   left <- c(
     if (counts$missing > 0) sprintf("%s left out (a missing value)", big(counts$missing)),
     if (counts$zero_weight > 0) sprintf("%s of weight 0", big(counts$zero_weight)),
-    if (counts$unseen > 0) sprintf("%s with an unseen level", big(counts$unseen))
+    if (counts$unseen > 0) sprintf("%s with an unseen level", big(counts$unseen)),
+    if (isTRUE(counts$pooled > 0)) sprintf("%s with a pooled level", big(counts$pooled))
   )
   paste0(
     "Rows: ", big(counts$rows),

@@ -6,18 +6,19 @@
 #' what was learnt, not the rows. It can be saved, used to predict, and updated with new rows
 #' (see [update.riffle_glm()]).
 #'
-#' @param formula A formula whose variables are columns of `data`: numbers, factors, strings,
-#'   logicals, their interactions, `offset(column)`, `0 +` and `.` (all other columns but
-#'   metadata, whose names begin with a dot, and raw ones). Anything to compute, such as
-#'   `log(x)`, must be made a column first.
+#' @param formula A formula as in [stats::glm()]: numbers, factors, strings, logicals, any
+#'   interaction of them, `offset()`, `0 +`, `.` (all other columns but metadata, whose names begin
+#'   with a dot, and raw ones), [hashed()], and terms that R computes, such as `log(x)`,
+#'   `poly(x, 2)`, `splines::ns(x, 3)` or `cut(x, breaks)`. The response may be computed, and be
+#'   `cbind(successes, failures)` for `binomial`.
 #' @param data A data frame, or a stream from [read_stream()], which is read from its start to
 #'   the end as of now.
 #' @param family A family: the name or the function of one of `stats` (all of them, with any of
 #'   R's links), [nb_family()], [tweedie_family()], or any other family object.
 #' @param weights,offset,subset As in [stats::glm()]: evaluated in `data`, then where the
 #'   formula was written. Weights are precisions (for `binomial`: numbers of trials), not counts
-#'   of rows. For a stream `weights` and `offset` are names of columns, and `subset` must be
-#'   left out.
+#'   of rows. For a stream they are computed from its columns, batch by batch; `subset` is
+#'   logical then.
 #' @param na.action `na.omit`: rows with a missing value in a used column are left out and
 #'   counted; `na.fail`: they are an error.
 #' @param contrasts A list named by factors, as in [stats::glm()]; `NULL`: `options("contrasts")`.
@@ -32,8 +33,11 @@
 #' @param cluster A column, unquoted, that tells which rows belong together, such as a user:
 #'   `vcov(type = "cluster")` then allows for their dependence. Values are hashed into 256 buckets,
 #'   which keeps the state small; intervals hold as long as there are many buckets in use.
-#' @param levels Levels of categories that are declared rather than found: a list named by columns.
-#' @param min_count Levels with fewer rows than this become one, `other`.
+#' @param levels Levels of categories that are declared rather than found: a list named by columns,
+#'   such as `list(device = c("mobile", "desktop"))`. They stay when no row has them; a level that
+#'   is not declared is an error, or goes to `"other"` when that is declared.
+#' @param min_count Levels with fewer rows than this are pooled into one, `other`, to which unseen
+#'   levels go as well; 0: none are.
 #' @param map Must be `NULL`.
 #' @param freq `TRUE`: weights count rows, so that a row of weight 2 is the row twice, also in
 #'   standard errors and degrees of freedom.
@@ -49,8 +53,17 @@
 #' @details
 #' Levels of strings are found in a first pass, in C order whatever the session's collation, so
 #' the first of them is the reference. A factor of a data frame keeps its own order, as in
-#' `glm()`. A string with more than 1,000 levels is refused. For `binomial` the response is a
-#' logical, a number from 0 to 1, a factor or a string whose first level is failure.
+#' `glm()`. A string with more than 1,000 levels is refused: use [hashed()].
+#'
+#' For `binomial` the response is a logical, a number from 0 to 1, a factor or a string whose first level is failure.
+#'
+#' A term that R computes is frozen at the fit: constants and functions of the formula's
+#' environment are kept as they are then, and what depends on the data as a whole (the knots of
+#' `ns()`, the coefficients of `poly()`, the breaks of `cut(x, 3)`, `mean(x)`) is computed once,
+#' from all rows; of a stream of more than a million rows from the first 100,000. `print()` says which.
+#' Functions beyond those of arithmetic, text, dates, `stats::poly()` and `splines` are kept with
+#' the model, and [read_model()] takes such a model with `trust = TRUE` only. A query
+#' ([start_query()]) runs without R, and refuses models with computed terms.
 #'
 #' A column that is a combination of earlier ones has the coefficient `NA`, and a message names
 #' it. A level without an event, or with nothing but events, has no finite estimate: a warning

@@ -382,12 +382,18 @@ print.riffle_recipe <- function(x, ...) {
     cat(sprintf("  failure: %s; success: %s\n", response$levels[[1L]], success))
   }
   for (variable in x$variables) cat("  ", describe_variable(variable), "\n", sep = "")
-  for (entry in x$computed) {
-    if (!is.null(entry$basis)) cat("  ", entry$label, ": basis from ", entry$basis, "\n", sep = "")
-  }
+  print_basis(x, "  ")
   terms <- unique(vapply(x$terms, \(term) term$label, ""))
   cat("  terms:", paste(c(if (x$intercept) "1" else "0", terms), collapse = " + "), "\n")
   invisible(x)
+}
+
+# Which rows the frozen parts of computed terms come from.
+print_basis <- function(recipe, indent = "") {
+  for (entry in recipe$computed) {
+    if (is.null(entry$basis)) next
+    cat(indent, entry$label, ": basis from ", entry$basis, "\n", sep = "")
+  }
 }
 
 describe_variable <- function(variable) {
