@@ -35,7 +35,9 @@
 #'   for a data frame and in a live model, of seed and the number of rows learnt so far.
 #' @param control A list: `bias_rate` (learning rate of the intercept, 1), `scale_rows` (so many
 #'   values of a number fix its centre and its scale, 1000), `clip` (residuals of `gaussian` and
-#'   `poisson` beyond so many standard deviations of the response count as that, 10).
+#'   `poisson` beyond so many standard deviations of the response count as that, 10), `memory` (MB
+#'   that the rows of a stream may take, 256; beyond that they go to disk), `spool` (the folder for
+#'   that, `tempdir()`).
 #' @returns A model of class `riffle_ftrl` and `riffle_model`.
 #'
 #' @details
@@ -199,7 +201,7 @@ check_admit <- function(admit, slots) {
 }
 
 ftrl_control <- function(control) {
-  default <- list(bias_rate = 1, scale_rows = 1000L, clip = 10)
+  default <- list(bias_rate = 1, scale_rows = 1000L, clip = 10, memory = 256, spool = NULL)
   if (!is.list(control)) abort_argument("`control` must be a list, not {describe(control)}.")
   unknown <- setdiff(names(control), names(default))
   if (length(unknown) || (length(control) && is.null(names(control)))) {
@@ -213,6 +215,8 @@ ftrl_control <- function(control) {
   check_count(out$scale_rows, "control$scale_rows")
   out$scale_rows <- as.integer(min(out$scale_rows, 1e9))
   check_positive(out$clip, "control$clip")
+  check_positive(out$memory, "control$memory")
+  if (!is.null(out$spool)) check_string(out$spool, "control$spool")
   out
 }
 

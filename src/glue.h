@@ -93,6 +93,9 @@ SEXP r_frames_new(SEXP prot, struct r_frames **gives); /* a handle; may raise */
 struct r_frames *r_frames_get(SEXP handle);            /* borrowed; may raise */
 enum rfl_code r_frames_add(struct r_frames *, struct rfl_frame *takes,
                            struct rfl_err *) RFL_CHECKED; /* takes on success only */
+/* The same for a frame whose rows follow those of the last one: no sorting. */
+enum rfl_code r_frames_follow(struct r_frames *, struct rfl_frame *takes,
+                              struct rfl_err *) RFL_CHECKED;
 /* Notes the positions of a frame that is not added. */
 enum rfl_code r_frames_pass(struct r_frames *, const struct rfl_frame *,
                             struct rfl_err *) RFL_CHECKED;

@@ -125,7 +125,7 @@ static enum rfl_code add_widened(struct r_frames *to, struct rfl_frame *old,
     rfl_frame_release(wide);
     wide = kept;
   }
-  if (!code && wide) code = r_frames_add(to, wide, err);
+  if (!code && wide) code = r_frames_follow(to, wide, err);
   if (code) rfl_frame_release(wide);
   rfl_schema_release(schema);
   return code;

@@ -278,6 +278,16 @@ enum rfl_code r_frames_add(struct r_frames *f, struct rfl_frame *takes,
   return code;
 }
 
+enum rfl_code r_frames_follow(struct r_frames *f, struct rfl_frame *takes,
+                              struct rfl_err *err) {
+  RFL_TRY(r_frames_pass(f, takes, err));
+  f->ordered = true;
+  if (!f->budget) return r_frames_piece(f, takes, err);
+  RFL_TRY(hold(f, rfl_frame_keep(takes), err));
+  rfl_frame_release(takes);
+  return RFL_OK;
+}
+
 /* ---- order ---- */
 
 static int by_place(const void *va, const void *vb) {
@@ -293,11 +303,10 @@ static int by_place(const void *va, const void *vb) {
 }
 
 static enum rfl_code finish(struct r_frames *f, struct rfl_err *err) {
-  if (f->ordered) return RFL_OK;
-  RFL_TRY(settle(f, err));
+  if (!f->ordered) RFL_TRY(settle(f, err));
   size_t chunks;
   if (f->spool) RFL_TRY(f->spool->seal(f->spool, &chunks, err));
-  if (f->n) qsort(f->piece, f->n, sizeof *f->piece, by_place);
+  if (!f->ordered && f->n) qsort(f->piece, f->n, sizeof *f->piece, by_place);
   f->ordered = true;
   return RFL_OK;
 }

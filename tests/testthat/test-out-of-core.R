@@ -56,6 +56,16 @@ test_that("a fit from disk is the fit in memory to the bit, on any number of thr
   expect_identical(a$positions, b$positions)
 })
 
+test_that("random choices keyed by position do not see the disk", {
+  s <- as_topic(clicks(10000))
+  fit <- function(...) {
+    stream_ftrl(
+      click ~ device + daypart + quality, s, keep_negatives = 0.3, seed = 7, control = list(...)
+    )
+  }
+  expect_identical(fit(memory = 0.01)$state, fit()$state)
+})
+
 test_that("a folder that cannot hold the rows is told", {
   s <- as_topic(clicks(5000))
   control <- list(memory = 0.01, spool = "/nowhere/at/all")

@@ -201,6 +201,11 @@ test_that("several sources are fitted as one data frame of their rows, to the bi
   m <- fit(both)
   expect_identical(m$state, whole$state)
   expect_identical(fit(both, memory = 0.05, threads = 3)$state, whole$state)
+  bent <- function(data, ...) {
+    stream_glm(click ~ device + I(quality^2), data, binomial, control = list(...))$state
+  }
+  expect_identical(bent(both), bent(plain(d)))
+  expect_identical(bent(both, memory = 0.05), bent(plain(d)))
   expect_identical(m$positions$offset[m$positions$topic == "clicks"], 4000)
   expect_setequal(m$positions$offset, c(4000, 1000))
   expect_identical(predict(m, both), unname(predict(m, plain(d))))
