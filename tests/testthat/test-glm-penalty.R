@@ -78,7 +78,7 @@ test_that("a penalised fit equals glmnet's", {
       theirs <- glmnet::glmnet(
         x, d[[case[[1L]]]], if (is_share(case[[2L]])) "binomial" else case[[2L]],
         weights = d$w, lambda = sum(net), alpha = net[[1L]] / sum(net), standardize = FALSE,
-        thresh = 1e-14, maxit = 1e6
+        thresh = 1e-15, maxit = 1e6
       )
       expect_equal(unname(coef(m)), as.vector(as.matrix(stats::coef(theirs))), tolerance = 1e-5)
     }
