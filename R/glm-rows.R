@@ -246,7 +246,8 @@ row_changes <- function(model, newdata, parts, d) {
 rstandard.riffle_glm <- function(model, newdata, type = c("deviance", "pearson"), ...) {
   type <- check_choice(type, c("deviance", "pearson"))
   parts <- row_parts(model, newdata, "rstandard", se = TRUE)
-  r <- if (type == "deviance") glm_deviance_residuals(model, parts) else glm_pearson_residuals(parts)
+  pearson <- type == "pearson"
+  r <- if (pearson) glm_pearson_residuals(parts) else glm_deviance_residuals(model, parts)
   named_rows(r / sqrt(model$fit$dispersion * (1 - parts$hat)), parts$names)
 }
 
