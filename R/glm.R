@@ -55,12 +55,14 @@
 #' the first of them is the reference. A factor of a data frame keeps its own order, as in
 #' `glm()`. A string with more than 1,000 levels is refused: use [hashed()].
 #'
-#' For `binomial` the response is a logical, a number from 0 to 1, a factor or a string whose first level is failure.
+#' For `binomial` the response is a logical, a number from 0 to 1, a factor or a string whose
+#' first level is failure.
 #'
 #' A term that R computes is frozen at the fit: constants and functions of the formula's
 #' environment are kept as they are then, and what depends on the data as a whole (the knots of
 #' `ns()`, the coefficients of `poly()`, the breaks of `cut(x, 3)`, `mean(x)`) is computed once,
-#' from all rows; of a stream of more than a million rows from the first 100,000. `print()` says which.
+#' from all rows; of a stream of more than a million rows from the first 100,000. `print()` says
+#' which.
 #' Functions beyond those of arithmetic, text, dates, `stats::poly()` and `splines` are kept with
 #' the model, and [read_model()] takes such a model with `trust = TRUE` only. A query
 #' ([start_query()]) runs without R, and refuses models with computed terms.
