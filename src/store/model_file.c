@@ -124,7 +124,7 @@ static enum rfl_code fail_io(const char *what, const char *path, int error,
 /* 0, or the errno that stopped it. */
 static int write_temporary(const struct rfl_disk *disk, const char *path,
                            const struct rfl_buf *bytes) {
-  int fd = rfl_disk_open(disk, path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  int fd = rfl_disk_open(disk, path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
   if (fd < 0) return errno;
   bool whole = rfl_disk_write(disk, fd, bytes->p, bytes->n) && rfl_disk_sync(disk, fd);
   int error = whole ? 0 : errno;
