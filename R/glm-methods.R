@@ -3,20 +3,17 @@
 #' The methods that R's models have. A model keeps no rows: what is told of rows needs `newdata`,
 #' see [glm-rows].
 #'
-#' @param x,object,formula A model from [stream_glm()].
-#' @param newdata A data frame (for `residuals()` with the response in it).
+#' @param x,object A model from [stream_glm()].
+#' @param newdata A data frame with the columns of the formula.
 #' @param complete Whether aliased coefficients have rows and columns of `NA`.
 #' @param type For `vcov()`: `"model"` (the information's inverse), `"HC0"` (White's, kept by small
 #'   fits and by `control = list(robust = TRUE)`), or `"cluster"` (by the clusters of the fit,
-#'   hashed into 256 buckets, with the factor G / (G - 1)). For `residuals()`: `"deviance"`,
-#'   `"pearson"`,
-#'   `"response"` or `"working"`.
+#'   hashed into 256 buckets, with the factor G / (G - 1)).
 #' @param parm Names or numbers of coefficients; all when missing.
 #' @param level,conf.level Confidence level.
 #' @param conf.int,exponentiate Whether to add the Wald interval, and to exponentiate estimates
 #'   and interval.
 #' @param type.predict As `type` of [predict.riffle_glm()].
-#' @param nsim,seed As in [stats::simulate()].
 #' @param digits,signif.stars As in [stats::print.summary.glm()].
 #' @param target,current,tolerance As in [base::all.equal()].
 #' @param ... Passed on, or unused.
@@ -33,7 +30,7 @@
 #' @name glm-methods
 #' @importFrom stats coef confint deviance df.residual family fitted formula logLik
 #' @importFrom stats model.frame model.matrix nobs predict residuals simulate terms update vcov
-#' @importFrom stats gaussian na.omit na.pass
+#' @importFrom stats binomial gaussian na.omit na.pass
 #' @aliases summary.riffle_glm
 #' @examples
 #' m <- stream_glm(mpg ~ wt + hp, mtcars)
