@@ -6,6 +6,8 @@
 #'
 #' @param model A model, such as [stream_glm()] makes.
 #' @param name Its name in scores, a string; `NULL` for the name of the variable given.
+#' @param half_life The number of rows after which a row counts half in what the live model learns,
+#'   above 0; `Inf`: none is forgotten; `NULL`: as the model was fitted with. Snapshots keep it.
 #' @param x A live model, or a query that learns.
 #' @param object A live model.
 #' @param newdata Rows to learn or to score: a data frame or a stream.
@@ -35,7 +37,7 @@
 #' live
 #' predict(live, d[1:3, ], type = "response")
 #' current_model(live)$version
-live_model <- function(model, name = NULL) {
+live_model <- function(model, name = NULL, half_life = NULL) {
   if (!inherits(model, "riffle_model")) {
     abort_argument("`model` must be a model, not {describe(model)}.")
   }
@@ -45,7 +47,22 @@ live_model <- function(model, name = NULL) {
     name <- if (is.symbol(given)) as.character(given) else "model"
   }
   check_string(name)
+  if (!is.null(half_life)) {
+    check_half_life(half_life)
+    refuse_own_half_life(model)
+    model$half_life <- half_life
+  }
   as_live(model, name)
+}
+
+refuse_own_half_life <- function(model) {
+  if (inherits(model, c("riffle_naive_bayes", "riffle_ftrl"))) {
+    fit <- sub("riffle_", "stream_", class(model)[[1L]])
+    abort_argument(
+      "`half_life` must be NULL for a model of {.fn {fit}}, which forgets as it was fitted. ",
+      "Fit it with another `half_life`."
+    )
+  }
 }
 
 # A fresh live model around a value.

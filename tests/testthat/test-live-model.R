@@ -85,7 +85,57 @@ test_that("wrong arguments are told by name", {
     update(live, f$new, flush = NA)
     update(live, f$new["x"])
     predict(live)
+    live_model(f$m, half_life = 0)
+    live_model(f$m, half_life = "long")
+    live_model(stream_naive_bayes(Species ~ ., iris), half_life = 100)
+    live_model(stream_ftrl(click ~ x + a, f$d, family = "binomial"), half_life = 100)
   })
+})
+
+test_that("a live model's half-life is that of the renewable equation, block by block", {
+  set.seed(5)
+  d <- data.frame(y = rnorm(3000, rep(c(0, 3), c(1000, 2000))))
+  m <- stream_glm(y ~ 1, d[1:1000, , drop = FALSE], control = list(block = 200L))
+  live <- live_model(m, half_life = 300)
+  update(live, d[1001:3000, , drop = FALSE])
+  # What is known before a block is discounted by the block before: not at the first.
+  keep <- 0.5^(200 / 300)
+  mean <- unname(coef(m))
+  info <- 1000
+  prior <- info
+  for (y in split(d$y[1001:3000], rep(1:10, each = 200))) {
+    mean <- (prior * mean + sum(y)) / (prior + 200)
+    info <- keep * info + 200
+    prior <- keep * info
+  }
+  now <- current_model(live)
+  expect_equal(unname(coef(now)), mean, tolerance = 1e-9)
+  expect_equal(now$half_life, 300)
+})
+
+test_that("a live model with a half-life follows a change that one without does not", {
+  set.seed(6)
+  d <- data.frame(x = rnorm(8000))
+  # The slope turns round after the first half.
+  d$y <- rnorm(8000, d$x * rep(c(1, -1), each = 4000))
+  m <- stream_glm(y ~ x, d[1:4000, ], control = list(block = 250L))
+  forgets <- live_model(m, half_life = 500)
+  keeps <- live_model(m)
+  for (live in list(forgets, keeps)) update(live, d[4001:8000, ])
+  # 8 half-lives leave 2^-8 of the old slope, and about 720 rows count: a standard error of 0.04.
+  expect_lt(abs(coef(current_model(forgets))[["x"]] + 1), 0.2)
+  expect_lt(abs(coef(current_model(keeps))[["x"]]), 0.2)
+  own <- live_model(stream_glm(y ~ x, d[1:4000, ], half_life = 500, control = list(block = 250L)))
+  update(own, d[4001:8000, ])
+  expect_identical(current_model(own)$state, current_model(forgets)$state)
+})
+
+test_that("an infinite half-life overrides the model's", {
+  f <- live_fit()
+  forgetful <- stream_glm(click ~ x + a, f$d[1:1000, ], binomial, half_life = 100)
+  live <- live_model(forgetful, half_life = Inf)
+  update(live, f$new)
+  expect_identical(coef(current_model(live)), coef(update(f$m, f$new)))
 })
 
 test_that("the rows of a learning block can be set while none waits", {
