@@ -38,7 +38,7 @@
 #'   is not declared is an error, or goes to `"other"` when that is declared.
 #' @param min_count Levels with fewer rows than this are pooled into one, `other`, to which unseen
 #'   levels go as well; 0: none are.
-#' @param map Must be `NULL`.
+#' @param map Must be `NULL`: models of shards are joined by [combine()].
 #' @param freq `TRUE`: weights count rows, so that a row of weight 2 is the row twice, also in
 #'   standard errors and degrees of freedom.
 #' @param half_life For updates: the number of rows after which a row counts half; `Inf`: rows are
@@ -135,7 +135,10 @@ stream_glm <- function(formula, data, family = gaussian(), weights, offset, subs
   check_bias(bias, family, l1 + l2)
   check_min_count(min_count)
   if (!is.null(map)) {
-    abort_argument("`map` must be NULL: fits over shards are joined by combine().")
+    abort_argument(c(
+      "`map` must be NULL: one fit is not spread over shards.",
+      i = "Fit each shard with the same levels, and join the models by {.fn combine}."
+    ))
   }
   na_action <- check_na_action(na.action)
   plan <- parse_formula(formula, data_fields(data))

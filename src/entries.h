@@ -51,6 +51,7 @@ ENTRY(model_result, 2)
 ENTRY(model_score, 6)
 ENTRY(recipe_matrix, 3)
 /* r_glm.c */
+ENTRY(glm_combine, 2)
 ENTRY(glm_vcov, 2)
 /* r_model_file.c */
 ENTRY(model_file_read, 1)

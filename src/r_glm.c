@@ -198,3 +198,22 @@ SEXP ffi_glm_vcov(SEXP state, SEXP type) {
   UNPROTECT(2);
   return v;
 }
+
+SEXP ffi_glm_combine(SEXP state, SEXP other) {
+  struct r_bench *b, *more;
+  SEXP bench = PROTECT(r_bench_new(&r_glm, &b));
+  SEXP beside = PROTECT(r_bench_new(&r_glm, &more));
+  struct rfl_err err = {0};
+  struct rfl_state *both = NULL;
+  enum rfl_code code = r_state_read(b, state, &err);
+  if (!code) code = r_state_read(more, other, &err);
+  if (!code) code = rfl_glm_combine(b->state, more->state, &both, &err);
+  r_finish(code, &err);
+  rfl_glm.release(b->state);
+  b->state = both;
+  SEXP raw = PROTECT(r_state_write(b, b->state));
+  r_handle_close(beside);
+  r_handle_close(bench);
+  UNPROTECT(3);
+  return raw;
+}

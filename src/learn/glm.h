@@ -127,6 +127,10 @@ struct rfl_glm_result { /* arrays are borrowed from the state, valid until it ch
  * care). SE is infinite (vcov's diagonal) where the optimum is at infinity. */
 enum rfl_code rfl_glm_result(const struct rfl_state *, struct rfl_glm_result *gives,
                              struct rfl_err *) RFL_CHECKED;
+/* Two fits of one kind to rows that they do not share as one, ready for more rows:
+ * glm_combine.c. RFL_EMODEL when their columns or families differ. */
+enum rfl_code rfl_glm_combine(const struct rfl_state *, const struct rfl_state *,
+                              struct rfl_state **gives, struct rfl_err *) RFL_CHECKED;
 enum rfl_glm_vcov { RFL_VCOV_MODEL, RFL_VCOV_HC0, RFL_VCOV_CLUSTER };
 /* to: n_x * n_x. HC0 and CLUSTER: glm_outer.c; RFL_EMODEL where the fit has not kept what
  * they need. RFL_EMODEL for any with l1. */

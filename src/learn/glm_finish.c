@@ -201,6 +201,15 @@ static bool room(double **p, size_t n) {
   return *p != NULL;
 }
 
+void glm_weaken(struct rfl_state *s, const double *runs, const double *or_runs) {
+  size_t p = glm_p(s);
+  for (size_t j = 0; j < p && !glm_is_linear(&s->kind); j++) {
+    double *own = &s->prior_info[j + j * p];
+    bool unknown = runs[j] != 0 || or_runs[j] != 0 || (s->aliased[j] && *own == 0);
+    if (unknown && *own < weak_info) *own += weak_info;
+  }
+}
+
 /* K while nothing was ever forgotten is J: it is kept from the first block on that
  * forgets. */
 static void renew_info(struct rfl_state *s, double d) {
@@ -212,12 +221,8 @@ static void renew_info(struct rfl_state *s, double d) {
     if (s->prior_outer) s->prior_outer[k] = d * d * outer + s->info[k];
   }
   s->forgets = s->prior_outer != NULL;
-  for (size_t j = 0; j < p && !glm_is_linear(&s->kind); j++) {
-    double *own = &s->prior_info[j + j * p];
-    bool unknown = s->direction[j] != 0 || (s->aliased[j] && *own == 0);
-    if (unknown && *own < weak_info) *own += weak_info;
-    s->direction[j] = 0;
-  }
+  glm_weaken(s, s->direction, s->direction);
+  memset(s->direction, 0, p * sizeof *s->direction);
 }
 
 static void begin_block(struct rfl_state *s) {

@@ -86,6 +86,9 @@ void glm_undetermined(struct rfl_state *, const struct glm_work *);
 enum rfl_code glm_null_settle(struct rfl_state *, struct rfl_err *);
 void glm_finish(struct rfl_state *, struct glm_work *, bool converged);
 enum rfl_code glm_renew(struct rfl_state *, double keep, struct rfl_err *);
+/* The weak prior of columns that no row spoke for, or whose optimum was at infinity
+ * (`runs`, `or_runs`: n_x directions, 0 for none). */
+void glm_weaken(struct rfl_state *, const double *runs, const double *or_runs);
 /* past and now together; what was forgotten counts less. */
 struct glm_totals glm_total(const struct rfl_state *);
 double glm_dispersion(const struct rfl_state *);
