@@ -143,8 +143,9 @@ enum rfl_code rfl_glm_result(const struct rfl_state *state, struct rfl_glm_resul
 static enum rfl_code wrap(const struct rfl_state *s, const double *b, double *to,
                           struct rfl_err *err) {
   size_t p = glm_p(s);
-  double *a = rfl_alloc(2 * p * p, sizeof *a), *half = a + p * p;
+  double *a = rfl_alloc(2 * p * p, sizeof *a);
   if (!a) return rfl_no_memory(err);
+  double *half = a + p * p;
   rfl_chol_inverse(&s->chol, a);
   for (size_t j = 0; j < p; j++) {
     for (size_t k = 0; k < p; k++) {
