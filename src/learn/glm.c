@@ -264,12 +264,12 @@ static bool copy_solver(struct rfl_state *to, const struct rfl_state *s) {
          chol_copy(&to->chol, &s->chol);
 }
 
-static enum rfl_code glm_copy(const struct rfl_state *s, struct rfl_state **gives,
-                              struct rfl_err *err) {
-  struct rfl_state *to = NULL;
-  RFL_TRY(glm_state_new(s->design, &to, err));
+/* All of `from` that is not memory; `to` is as glm_state_new() gave it, and stays over
+ * its own design. */
+void glm_take_plain(struct rfl_state *to, const struct rfl_state *from) {
   struct rfl_state fresh = *to;
-  *to = *s;
+  *to = *from;
+  to->design = fresh.design;
   to->beta = fresh.beta;
   to->gamma = fresh.gamma;
   to->sums = fresh.sums;
@@ -279,8 +279,16 @@ static enum rfl_code glm_copy(const struct rfl_state *s, struct rfl_state **give
   to->before = to->start = to->column_size = to->counts = to->info = NULL;
   to->prior_beta = to->prior_info = to->prior_outer = to->past_counts = NULL;
   to->coef = to->vcov = to->scale = to->by_row = to->by_cluster = to->buckets = NULL;
+  to->lever = NULL;
+  to->chol = (struct rfl_chol){.rank = from->chol.rank, .least = from->chol.least};
+}
+
+static enum rfl_code glm_copy(const struct rfl_state *s, struct rfl_state **gives,
+                              struct rfl_err *err) {
+  struct rfl_state *to = NULL;
+  RFL_TRY(glm_state_new(s->design, &to, err));
+  glm_take_plain(to, s);
   to->lever = glm_lever_keep(s->lever);
-  to->chol = (struct rfl_chol){0};
   if ((s->sums.lo && glm_need_exact(to, err)) || !copy_solver(to, s)) {
     glm_release(to);
     return rfl_no_memory(err);
@@ -332,4 +340,5 @@ const struct rfl_learner rfl_glm = {.name = "glm",
                                     .read = glm_read,
                                     .size = glm_size,
                                     .layout = glm_layout,
-                                    .release = glm_release};
+                                    .release = glm_release,
+                                    .widen = glm_widen};

@@ -11,6 +11,7 @@ enum rfl_code glm_design_new(const struct rfl_layout *, struct glm_design **give
 void glm_design_release(struct glm_design *);
 void glm_release(struct rfl_state *);
 enum rfl_code glm_need_exact(struct rfl_state *, struct rfl_err *); /* room for sums.lo */
+void glm_take_plain(struct rfl_state *to, const struct rfl_state *from);
 void glm_clear(struct rfl_state *); /* empties the sums; gamma = T beta */
 
 /* glm_absorb.c */
@@ -110,5 +111,9 @@ enum rfl_code glm_score(const struct rfl_state *, const struct rfl_block *, int 
 void glm_write(const struct rfl_state *, struct rfl_buf *);
 enum rfl_code glm_read(struct rfl_bytes, struct rfl_state **gives, struct rfl_err *);
 size_t glm_size(const struct rfl_state *);
+
+/* glm_widen.c */
+enum rfl_code glm_widen(const struct rfl_state *, const struct rfl_layout *wider,
+                        const int32_t *to, struct rfl_state **gives, struct rfl_err *);
 
 #endif
