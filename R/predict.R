@@ -26,13 +26,23 @@
 #' which is the batch fit with the old estimate as its prior. The rest of the rows is a shorter
 #' block. The rows of the first fit should hold ten events a coefficient or more; after 30
 #' events a coefficient the result is within a tenth of a standard error of the fit to all rows.
-#' An unseen level is an error in `update()`.
+#'
+#' A level that the model has not seen is learnt by `update()` as if it had been declared at the
+#' first fit, where no row had it: it gets coefficients of its own, behind those of the levels
+#' there are, which keep their meaning. Their prior is a standard deviation of 10 on the scale of
+#' the link (none in gaussian models, which are exact), so the first rows of a new level decide;
+#' the first block that has it is for its coefficients what the first fit is for the others.
+#' Contrasts must be treatment contrasts; levels declared by `levels` stay all there are; where
+#' `other` stands for rare levels, new ones go there.
 #'
 #' A model knows the positions of topics that it has learnt: `update(m, stream)` skips those and
 #' says how many.
 #' @section Errors:
 #' `riffle_error_schema` when `newdata` lacks a column; `riffle_error_data` for an unseen level
-#' with `unseen = "error"`; `riffle_error_argument` when `newdata` or `data` is missing.
+#' with `unseen = "error"`, and in `update()` where the levels were declared;
+#' `riffle_error_model` for a new level where contrasts would change their meaning;
+#' `riffle_error_argument` when `newdata` or `data` is missing, or when there would be more than
+#' 1,000 levels.
 #' @source Luo and Song (2020), Renewable estimation and incremental inference in generalized
 #'   linear models with streaming data sets, JRSS B 82.
 #' @name predict.riffle_glm

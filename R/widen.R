@@ -68,10 +68,12 @@ term_map <- function(old, new) {
 }
 
 # The model over its own levels and those of the frames; itself where there is nothing new, or
-# where its learner cannot.
+# where its learner cannot. Levels that were declared are all there are.
 widen_model <- function(object, frames) {
   recipe <- object$recipe
-  closed <- Filter(\(v) v$kind == "category" && !v$logical && is.null(v$other), recipe$variables)
+  closed <- Filter(\(v) {
+    v$kind == "category" && !v$logical && is.null(v$other) && !v$name %in% names(object$declared)
+  }, recipe$variables)
   if (!length(closed) || !.Call(c_model_widens, object$learner)) {
     return(object)
   }
@@ -85,6 +87,7 @@ widen_model <- function(object, frames) {
   more <- stats::setNames(lapply(found, as.vector), unique(names))
   new <- Map(\(v) setdiff(more[[v$name]], v$levels), closed)
   names(new) <- names
+  for (v in closed) check_widened(v, new[[v$name]])
   new <- new[lengths(new) > 0L]
   if (!length(new)) {
     return(object)
@@ -96,4 +99,15 @@ widen_model <- function(object, frames) {
   object$recipe <- wider
   object$xlevels <- factor_levels(wider)
   set_state(object, state)
+}
+
+# A category that a fit would refuse is not reached by updates either.
+check_widened <- function(variable, new) {
+  had <- length(variable$levels)
+  if (had <= max_levels && had + length(new) > max_levels) {
+    abort_argument(c(
+      "`{variable$name}` would have {big(had + length(new))} levels, too many for a factor.",
+      i = "Use {.code hashed({variable$name})} in the formula, or pool rare levels by `min_count`."
+    ))
+  }
 }

@@ -145,9 +145,9 @@ test_that("learning blocks have control$block rows, the last one what is left", 
   expect_equal(update(m, d[501:1000, ])$version, 3)
 })
 
-test_that("update() counts what it leaves out, and refuses an unseen level by name", {
+test_that("update() counts what it leaves out, and refuses a level beyond declared ones by name", {
   d <- mixed_rows(600, seed = 53)
-  m <- stream_glm(click ~ x + a, d[1:500, ], binomial)
+  m <- stream_glm(click ~ x + a, d[1:500, ], binomial, levels = list(a = c("A", "b", "c")))
   new <- d[501:600, ]
   new$x[1:4] <- NA
   expect_equal(update(m, new)$counts$missing, 4)
