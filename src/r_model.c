@@ -8,7 +8,10 @@
 
 #include "base/mem.h"
 
-enum { CHUNK = 65536 }; /* rows between two looks at Ctrl-C */
+enum {
+  CHUNK = 65536, /* rows between two looks at Ctrl-C */
+  SCORED = 8192  /* the same while scoring: what is made of them stays in the cache */
+};
 
 /* ---- learners ---- */
 
@@ -204,13 +207,14 @@ struct scoring { /* scores of several columns, as one vector, column by column *
 
 static enum rfl_code score_frame(const struct r_bench *b, struct rfl_frame *frame,
                                  struct scoring *s, struct rfl_err *err) {
-  for (uint32_t row = 0; row < frame->n_rows; row += CHUNK) {
+  for (uint32_t row = 0; row < frame->n_rows; row += SCORED) {
     if (!r_go_on(NULL)) return RFL_EHOST;
-    uint32_t left = frame->n_rows - row;
-    struct rfl_rows rows = {.frame = frame, .row = row, .n = left < CHUNK ? left : CHUNK};
-    RFL_TRY(rfl_score_rows(b->learner, b->state, b->recipe, b->ws, &rows, s->what,
-                           s->chunk, err));
-    for (uint32_t c = 0; c < s->width; c++)
+    uint32_t left = frame->n_rows - row, n = left < SCORED ? left : SCORED;
+    struct rfl_rows rows = {.frame = frame, .row = row, .n = n};
+    double *to = s->width == 1 ? s->out + s->done : s->chunk;
+    RFL_TRY(
+        rfl_score_rows(b->learner, b->state, b->recipe, b->ws, &rows, s->what, to, err));
+    for (uint32_t c = 0; to == s->chunk && c < s->width; c++)
       memcpy(s->out + c * s->n + s->done, s->chunk + (size_t)c * rows.n,
              rows.n * sizeof *s->out);
     s->done += rows.n;
@@ -238,7 +242,7 @@ SEXP ffi_model_score(SEXP learner, SEXP state, SEXP recipe, SEXP frames, SEXP wh
   SEXP out = PROTECT(Rf_mkNamed(VECSXP, names));
   SET_VECTOR_ELT(out, 0, Rf_allocVector(REALSXP, (R_xlen_t)(s.n * s.width)));
   s.out = REAL(VECTOR_ELT(out, 0));
-  s.chunk = r_scratch((size_t)s.width * (s.n < CHUNK ? s.n : CHUNK), sizeof *s.chunk);
+  s.chunk = r_scratch((size_t)s.width * (s.n < SCORED ? s.n : SCORED), sizeof *s.chunk);
   for (size_t k = 0; !code && k < r_frames_count(in); k++) {
     struct rfl_frame *frame = NULL;
     code = r_frames_take(in, k, &frame, &err);

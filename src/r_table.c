@@ -214,14 +214,20 @@ static enum rfl_code fill_texts(const struct vector *v, const struct r_cut *cut,
   return RFL_OK;
 }
 
-/* Whether every code of the factor's rows is one of its levels: no NA among them. */
+/* Whether every code of the factor's rows is one of its levels: no NA among them. The
+ * sign of code - 1 or of n_levels - code is set where it is not. */
 static bool all_levels(const int *code, size_t n, size_t n_levels) {
-  unsigned levels = (unsigned)n_levels, bad[4] = {0};
+  typedef unsigned four __attribute__((vector_size(16), aligned(4), may_alias));
+  unsigned levels = (unsigned)n_levels, rest = 0;
+  four bad = {0};
   size_t i = 0;
-  for (; i + 4 <= n; i += 4)
-    for (size_t k = 0; k < 4; k++) bad[k] |= (unsigned)code[i + k] - 1U >= levels;
-  for (; i < n; i++) bad[0] |= (unsigned)code[i] - 1U >= levels;
-  return !(bad[0] | bad[1] | bad[2] | bad[3]);
+  for (; i + 4 <= n; i += 4) {
+    four x = *(const four *)(code + i);
+    bad |= (x - 1U) | (levels - x);
+  }
+  for (; i < n; i++) rest |= ((unsigned)code[i] - 1U) | (levels - (unsigned)code[i]);
+  rest |= bad[0] | bad[1] | bad[2] | bad[3];
+  return n_levels <= INT_MAX && !(rest >> 31);
 }
 
 /* R's codes begin at 1. A dictionary whose first word no row has makes them codes of the

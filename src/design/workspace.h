@@ -14,6 +14,7 @@ struct dict_map {        /* codes of one dictionary -> levels or hashes, grown l
   struct rfl_dict *dict; /* kept */
   int32_t n, cap;
   int32_t *level; /* -1: not a level of the recipe */
+  bool shifts;    /* every level is its code + level[0] */
   uint64_t *hash;
 };
 enum load { LOAD_NUMBER, LOAD_LEVEL, LOAD_HASH };

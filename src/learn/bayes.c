@@ -105,7 +105,7 @@ void bayes_release(struct rfl_state *s) {
 
 static bool work_new(struct bayes_work *w, const struct bayes_design *d) {
   w->class_of = rfl_alloc(BAYES_CHUNK, sizeof *w->class_of);
-  w->order = rfl_alloc(BAYES_CHUNK, sizeof *w->order);
+  w->order = rfl_alloc(BAYES_CHUNK + 1, sizeof *w->order);
   w->begin = rfl_alloc(d->n_classes + 1, sizeof *w->begin);
   w->cut = rfl_alloc(d->n_classes + 1, sizeof *w->cut);
   w->weight = rfl_alloc(BAYES_CHUNK, sizeof *w->weight);

@@ -16,6 +16,8 @@
 
 #include "learn/bayes_state.h"
 
+enum { LANES = 8, FEW = 4 };
+
 struct chunk {
   const struct rfl_block *block;
   size_t from, n;
@@ -54,7 +56,7 @@ static enum rfl_code check_block(const struct rfl_state *s, const struct rfl_blo
   RFL_TRY(check_shape(s, b, err));
   double classes = (double)s->design->n_classes;
   for (size_t i = 0; i < b->n; i++)
-    if (!(b->y[i] >= 0 && b->y[i] < classes && b->y[i] == trunc(b->y[i])))
+    if (!(b->y[i] >= 0 && b->y[i] < classes && b->y[i] == (double)(int32_t)b->y[i]))
       return rfl_fail(err, RFL_EDATA, "The response is %g, not one of %g classes.",
                       b->y[i], classes);
   for (size_t i = 0; b->weight && i < b->n; i++)
@@ -82,22 +84,49 @@ static const double *weigh(struct rfl_state *s, const struct rfl_block *b, size_
   return s->work.weight;
 }
 
-static void sort_rows(struct rfl_state *s, const struct chunk *k) {
-  struct bayes_work *w = &s->work;
-  size_t classes = s->design->n_classes;
-  const double *y = k->block->y + k->from;
+/* A counting sort: any number of classes. */
+static void sort_many(struct bayes_work *w, size_t classes, const struct chunk *k) {
   uint32_t *begin = w->begin;
   memset(begin, 0, (classes + 1) * sizeof *begin);
-  for (size_t i = 0; i < k->n; i++) {
-    w->class_of[i] = (int32_t)y[i];
+  for (size_t i = 0; i < k->n; i++)
     begin[w->class_of[i]] += !k->weight || k->weight[i] > 0;
-  }
   for (size_t c = 0, sum = 0; c <= classes; c++) {
     sum += begin[c];
     begin[c] = (uint32_t)sum; /* the end of class c: filled from behind */
   }
   for (size_t i = k->n; i-- > 0;)
     if (!k->weight || k->weight[i] > 0) w->order[--begin[w->class_of[i]]] = (uint32_t)i;
+}
+
+/* The same by a pass a class: no row waits for the one before it, which is faster for a
+ * few classes. The last place is written to once more than there are rows. */
+static void sort_few(struct bayes_work *w, size_t classes, const struct chunk *k) {
+  uint32_t n = 0;
+  for (size_t c = 0; c < classes; c++) {
+    int32_t class = (int32_t)c;
+    w->begin[c] = n;
+    if (k->weight)
+      for (size_t i = 0; i < k->n; i++) {
+        w->order[n] = (uint32_t)i;
+        n += (w->class_of[i] == class) & (k->weight[i] > 0);
+      }
+    else
+      for (size_t i = 0; i < k->n; i++) {
+        w->order[n] = (uint32_t)i;
+        n += w->class_of[i] == class;
+      }
+  }
+  w->begin[classes] = n;
+}
+
+static void sort_rows(struct rfl_state *s, const struct chunk *k) {
+  struct bayes_work *w = &s->work;
+  const double *y = k->block->y + k->from;
+  for (size_t i = 0; i < k->n; i++) w->class_of[i] = (int32_t)y[i];
+  if (s->design->n_classes <= FEW)
+    sort_few(w, s->design->n_classes, k);
+  else
+    sort_many(w, s->design->n_classes, k);
 }
 
 static void add_classes(struct rfl_state *s, const struct chunk *k) {
@@ -124,16 +153,31 @@ static void add_coded(struct rfl_state *s, const struct bayes_feature *f,
   const int32_t *code = k->block->coded[f->column].code + k->from;
   const int32_t *class_of = s->work.class_of;
   size_t classes = s->design->n_classes;
-  if (k->weight) {
-    double *sum = s->sum + f->sum;
-    for (size_t i = 0; i < k->n; i++)
-      sum[(size_t)(code[i] + BAYES_LEVELS) * classes + (size_t)class_of[i]] +=
-          k->weight[i];
+  double *sum = s->sum + f->sum;
+  for (size_t i = 0; i < k->n; i++)
+    sum[(size_t)(code[i] + BAYES_LEVELS) * classes + (size_t)class_of[i]] += k->weight[i];
+}
+
+/* Rows of two features (of one, when b is NULL) at a time: a row whose cell is that of
+ * the row before it waits for that count to be written, and the other feature's does not.
+ */
+static void count_coded(struct rfl_state *s, const struct bayes_feature *a,
+                        const struct bayes_feature *b, const struct chunk *k) {
+  const int32_t *class_of = s->work.class_of;
+  ptrdiff_t classes = (ptrdiff_t)s->design->n_classes, zero = BAYES_LEVELS * classes;
+  const int32_t *code = k->block->coded[a->column].code + k->from;
+  uint32_t *tally = s->work.tally + a->tally + zero;
+  if (!b) {
+    for (size_t i = 0; i < k->n; i++) tally[code[i] * classes + class_of[i]]++;
     return;
   }
-  uint32_t *tally = s->work.tally + f->tally;
-  for (size_t i = 0; i < k->n; i++)
-    tally[(size_t)(code[i] + BAYES_LEVELS) * classes + (size_t)class_of[i]]++;
+  const int32_t *other = k->block->coded[b->column].code + k->from;
+  uint32_t *others = s->work.tally + b->tally + zero;
+  for (size_t i = 0; i < k->n; i++) {
+    ptrdiff_t class = class_of[i];
+    tally[code[i] * classes + class]++;
+    others[other[i] * classes + class]++;
+  }
 }
 
 /* Counts of the whole block: row by row where the table is larger than the block. */
@@ -157,30 +201,62 @@ static void flush_tally(struct rfl_state *s, const struct rfl_block *b,
 
 /* ---- numbers ---- */
 
+/* The largest absolute value, NaN and Inf left aside; *all: there are none of these. */
+static double largest(const double *x, size_t n, bool *all) {
+  double most[LANES] = {0}, none[LANES] = {0};
+  size_t i = 0;
+  for (; i + LANES <= n; i += LANES)
+    for (size_t j = 0; j < LANES; j++) {
+      double size = fabs(x[i + j]);
+      most[j] = size > most[j] ? size : most[j];
+      none[j] += x[i + j] * 0;
+    }
+  for (; i < n; i++) {
+    double size = fabs(x[i]);
+    most[0] = size > most[0] ? size : most[0];
+    none[0] += x[i] * 0;
+  }
+  for (size_t j = 1; j < LANES; j++) {
+    most[0] = most[j] > most[0] ? most[j] : most[0];
+    none[0] += none[j];
+  }
+  *all = none[0] == 0;
+  return most[0];
+}
+
+/* Closes the gaps that NaN and Inf leave in x (and w). */
+static void drop_missing(struct bayes_work *w, size_t classes) {
+  uint32_t n = 0;
+  for (size_t c = 0; c < classes; c++) {
+    w->cut[c] = n;
+    for (uint32_t r = w->begin[c]; r < w->begin[c + 1]; r++) {
+      double x = w->x[r];
+      w->x[n] = x;
+      w->w[n] = w->w[r];
+      n += fabs(x) < INFINITY;
+    }
+  }
+  w->cut[classes] = n;
+}
+
 /* What is there of a number, class by class, into x (and w): the largest absolute value.
  */
 static double gather(struct rfl_state *s, const struct bayes_feature *f,
                      const struct chunk *k) {
   struct bayes_work *w = &s->work;
+  size_t classes = s->design->n_classes, n = w->begin[classes];
   const double *from = k->block->dense[f->column] + k->from;
-  double most = 0;
-  uint32_t n = 0;
-  for (size_t c = 0; c < s->design->n_classes; c++) {
-    w->cut[c] = n;
-    for (uint32_t r = w->begin[c]; r < w->begin[c + 1]; r++) {
-      double x = from[w->order[r]], size = fabs(x);
-      w->x[n] = x;
-      if (k->weight) w->w[n] = k->weight[w->order[r]];
-      bool there = size < INFINITY;
-      most = there && size > most ? size : most;
-      n += there;
-    }
+  for (size_t r = 0; r < n; r++) w->x[r] = from[w->order[r]];
+  for (size_t r = 0; k->weight && r < n; r++) w->w[r] = k->weight[w->order[r]];
+  bool all;
+  double most = largest(w->x, n, &all);
+  if (all) {
+    memcpy(w->cut, w->begin, (classes + 1) * sizeof *w->cut);
+    return most;
   }
-  w->cut[s->design->n_classes] = n;
-  return most;
+  drop_missing(w, classes);
+  return largest(w->x, w->cut[classes], &all);
 }
-
-enum { LANES = 8 };
 
 static double sum_of(const double *x, size_t n) {
   double lane[LANES] = {0}, sum = 0;
@@ -202,17 +278,44 @@ static double sum_of_products(const double *x, const double *w, size_t n) {
   return sum;
 }
 
+/* Of rows that weigh 1, about `about`: the sum, and that of squares. */
+static double squares_about(const double *x, size_t n, double about, double *off) {
+  double sum[LANES] = {0}, square[LANES] = {0};
+  size_t i = 0;
+  for (; i + LANES <= n; i += LANES)
+    for (size_t j = 0; j < LANES; j++) {
+      double d = x[i + j] - about;
+      sum[j] += d;
+      square[j] += d * d;
+    }
+  for (; i < n; i++) {
+    double d = x[i] - about;
+    sum[0] += d;
+    square[0] += d * d;
+  }
+  for (size_t j = 1; j < LANES; j++) {
+    sum[0] += sum[j];
+    square[0] += square[j];
+  }
+  *off = sum[0];
+  return square[0];
+}
+
 /* Two passes, and the rounding of the mean put right (Chan, Golub & LeVeque 1983, eq.
  * 1.7). */
 static struct bayes_moments moments(double *x, const double *w, size_t n) {
   double weight = w ? sum_of(w, n) : (double)n, off = 0, m2 = 0;
   if (!(weight > 0)) return (struct bayes_moments){0};
   double mean = (w ? sum_of_products(x, w, n) : sum_of(x, n)) / weight;
-  for (size_t i = 0; i < n; i++) x[i] -= mean;
-  off = w ? sum_of_products(x, w, n) : sum_of(x, n);
-  if (w)
+  if (w) {
+    for (size_t i = 0; i < n; i++) x[i] -= mean;
+    off = sum_of_products(x, w, n);
     for (size_t i = 0; i < n; i++) x[i] *= sqrt(w[i]);
-  m2 = sum_of_products(x, x, n) - off * (off / weight);
+    m2 = sum_of_products(x, x, n);
+  } else {
+    m2 = squares_about(x, n, mean, &off);
+  }
+  m2 -= off * (off / weight);
   return (struct bayes_moments){weight, mean, m2 > 0 ? m2 : 0};
 }
 
@@ -256,17 +359,32 @@ static void add_number(struct rfl_state *s, const struct bayes_feature *f,
   }
 }
 
+/* The next coded feature from k on, or NULL. */
+static const struct bayes_feature *next_coded(const struct bayes_design *d, size_t *k) {
+  for (; *k < d->n_features; (*k)++)
+    if (d->feature[*k].levels) return &d->feature[(*k)++];
+  return NULL;
+}
+
+static void count_all(struct rfl_state *s, const struct chunk *chunk) {
+  size_t k = 0;
+  for (const struct bayes_feature *f; (f = next_coded(s->design, &k));)
+    count_coded(s, f, next_coded(s->design, &k), chunk);
+}
+
 static void add_chunk(struct rfl_state *s, const struct chunk *chunk) {
   sort_rows(s, chunk);
   add_classes(s, chunk);
+  if (!chunk->weight) count_all(s, chunk);
   for (size_t k = 0; k < s->design->n_features; k++) {
     const struct bayes_feature *f = &s->design->feature[k];
-    if (f->levels)
-      add_coded(s, f, chunk);
-    else if (f->kind == RFL_LIKE_GAUSSIAN)
+    if (f->levels) {
+      if (chunk->weight) add_coded(s, f, chunk);
+    } else if (f->kind == RFL_LIKE_GAUSSIAN) {
       add_gaussian(s, k, chunk);
-    else
+    } else {
       add_number(s, f, chunk);
+    }
   }
 }
 

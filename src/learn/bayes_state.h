@@ -43,7 +43,7 @@ struct bayes_design { /* immutable, shared by a state and its parts */
 
 struct bayes_work { /* of absorb(), for a chunk of rows */
   int32_t *class_of;
-  uint32_t *order; /* rows of positive weight, class by class */
+  uint32_t *order; /* rows of positive weight, class by class; and one place more */
   uint32_t *begin; /* n_classes + 1: where they begin */
   uint32_t *cut;   /* the same for what is in x */
   double *weight, *x, *w;
