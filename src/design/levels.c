@@ -58,13 +58,18 @@ static enum rfl_code count_rows(struct rfl_levels *found, int32_t code, uint64_t
   return RFL_OK;
 }
 
+/* Counts in two tables, turn and turn about: of few levels a row would wait for the count
+ * of the row before it to be written. */
 static enum rfl_code take_factor(struct rfl_levels_search *s, const struct rfl_column *c,
                                  size_t n, struct rfl_levels *found,
                                  struct rfl_err *err) {
-  uint32_t *seen = rfl_alloc((size_t)c->levels, sizeof *seen);
+  size_t levels = (size_t)c->levels;
+  uint32_t *seen = rfl_alloc(2 * levels, sizeof *seen);
   if (!seen) return rfl_no_memory(err);
   for (size_t i = 0; i < n; i++)
-    if (s->complete[i] && rfl_column_has(c, i)) seen[c->i32[i]]++;
+    if (s->complete[i] && rfl_column_has(c, i))
+      seen[(i & 1) * levels + (size_t)c->i32[i]]++;
+  for (size_t k = 0; k < levels; k++) seen[k] += seen[levels + k];
   enum rfl_code code = RFL_OK;
   for (int32_t k = 0; !code && k < c->levels; k++) {
     if (!seen[k]) continue;
