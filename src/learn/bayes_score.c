@@ -91,21 +91,29 @@ static void rule_out(const struct rfl_state *s, const struct slice *rows, double
       if (zeros[c * CHUNK + i] > fewest[i]) sum[c * CHUNK + i] = -INFINITY;
 }
 
-/* Where the largest of each row's sums is: the first of equal ones. */
-static void choose(const double *sum, size_t classes, size_t n, double *most,
-                   double *which) {
+static void find_most(const double *sum, size_t classes, size_t n, double *most) {
   for (size_t i = 0; i < n; i++) most[i] = sum[i];
-  for (size_t i = 0; i < n; i++) which[i] = 0;
   for (size_t c = 1; c < classes; c++)
     for (size_t i = 0; i < n; i++) {
       double x = sum[c * CHUNK + i];
-      which[i] = x > most[i] ? (double)c : which[i];
       most[i] = x > most[i] ? x : most[i];
     }
 }
 
-/* exp(x - max) / sum of them, in place; below 1e-307 it is 0. */
-static void normalise(double *sum, size_t classes, size_t n, const double *most) {
+/* Where the largest of each row's sums is: the first of equal ones. */
+static void choose(const double *sum, size_t classes, size_t n, const double *most,
+                   double *which) {
+  for (size_t i = 0; i < n; i++) which[i] = 0;
+  for (size_t c = classes; c-- > 1;)
+    for (size_t i = 0; i < n; i++)
+      which[i] = sum[c * CHUNK + i] == most[i] ? (double)c : which[i];
+  for (size_t i = 0; i < n; i++) which[i] = sum[i] == most[i] ? 0 : which[i];
+}
+
+/* exp(x - max) / sum of them, in place, for the classes from `first` on; below 1e-307 it
+ * is 0. */
+static void normalise(double *sum, size_t classes, size_t n, const double *most,
+                      size_t first) {
   double all[CHUNK] = {0}, x[CHUNK];
   for (size_t c = 0; c < classes; c++) {
     double *p = sum + c * CHUNK;
@@ -114,7 +122,7 @@ static void normalise(double *sum, size_t classes, size_t n, const double *most)
     for (size_t i = 0; i < n; i++) p[i] = x[i] > -708 ? p[i] : 0;
     for (size_t i = 0; i < n; i++) all[i] += p[i];
   }
-  for (size_t c = 0; c < classes; c++)
+  for (size_t c = first; c < classes; c++)
     for (size_t i = 0; i < n; i++) sum[c * CHUNK + i] /= all[i];
 }
 
@@ -147,18 +155,19 @@ enum rfl_code bayes_score(const struct rfl_state *s, const struct rfl_block *b, 
                           double *out, struct rfl_err *err) {
   RFL_TRY(check(s, b, what, err));
   size_t classes = s->design->n_classes;
-  double stack[2 * FEW * CHUNK], most[CHUNK], which[CHUNK], *sum = stack;
+  double stack[2 * FEW * CHUNK], most[CHUNK], *sum = stack;
   if (classes > FEW && !(sum = rfl_alloc(2 * classes * CHUNK, sizeof *sum)))
     return rfl_no_memory(err);
   for (size_t from = 0; from < b->n; from += CHUNK) {
     struct slice rows = {b, from, b->n - from < CHUNK ? b->n - from : CHUNK};
     log_odds(s, &rows, sum);
     if (s->zero) rule_out(s, &rows, sum, sum + classes * CHUNK);
-    choose(sum, classes, rows.n, most, which);
-    for (size_t i = 0; what == RFL_BAYES_CLASS && i < rows.n; i++)
-      out[from + i] = which[i];
-    if (what == RFL_BAYES_CLASS) continue;
-    normalise(sum, classes, rows.n, most);
+    find_most(sum, classes, rows.n, most);
+    if (what == RFL_BAYES_CLASS) {
+      choose(sum, classes, rows.n, most, out + from);
+      continue;
+    }
+    normalise(sum, classes, rows.n, most, what == RFL_BAYES_PROB ? 0 : 1);
     put(sum, classes, &rows, what, out);
   }
   if (sum != stack) rfl_free(sum);
