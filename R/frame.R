@@ -51,7 +51,8 @@ plain_factor <- function(x) {
   levels <- levels(x)
   utf8 <- enc2utf8(levels)
   same <- identical(Encoding(levels), Encoding(utf8)) && identical(levels, utf8)
-  if (same && is.integer(x)) x else structure(as.integer(x), levels = utf8)
+  # is.integer() is FALSE of every factor.
+  if (same && typeof(x) == "integer") x else structure(as.integer(x), levels = utf8)
 }
 
 # A data frame as frames in memory. Columns of doubles, and factors without NA, are not copied: the
