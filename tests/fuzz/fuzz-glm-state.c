@@ -50,6 +50,18 @@ static void check_bytes(const struct rfl_state *s) {
   rfl_glm.release(back);
 }
 
+/* What may be widened is a state like any other: it can be written and read. */
+static void widen(const struct rfl_state *s) {
+  struct rfl_state *wide = NULL;
+  struct rfl_err err = {0};
+  if (rfl_glm.widen(s, rfl_glm.layout(s), NULL, &wide, &err)) {
+    demand(!wide && err.message[0]);
+    return;
+  }
+  check_bytes(wide);
+  rfl_glm.release(wide);
+}
+
 static void use(struct rfl_state *s) {
   struct rfl_err err;
   struct rfl_block b;
@@ -75,6 +87,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n) {
     demand(!s && err.message[0]);
   else {
     check_bytes(s);
+    widen(s);
     use(s);
   }
   rfl_glm.release(s);
