@@ -31,7 +31,8 @@
 #' `as.data.frame()` gives `windows`.
 #' @details The running rate is the mean of the last 100 outcomes known and of one outcome more: the
 #'   first model's mean score of the first rows, so that it is never 0 or 1. An unseen level
-#'   counts as the first. Rows without outcome or without score are left out of the metrics of that model.
+#'   counts as the first. Rows without outcome or without score are left out of the metrics of
+#'   that model.
 #' @section Errors:
 #' `riffle_error_argument` for a wrong argument; those of `predict()` and `update()`.
 #' @source Test-then-train with delayed labels: Grzenda, Gomes and Bifet (2020), Delayed labelling

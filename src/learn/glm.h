@@ -1,7 +1,5 @@
-/* Generalised linear models by Newton's method on mergeable cross-products; batch, and
- * online by the renewable equation (Luo & Song 2020, "Renewable estimation and
- * incremental inference in generalized linear models with streaming data sets", JRSS B
- * 82).
+/* Generalised linear models by Newton's method on mergeable cross-products; online by the
+ * renewable equation (Luo & Song 2020, JRSS B 82).
  *
  *     struct rfl_glm_options o = {.family = RFL_BINOMIAL};
  *     RFL_TRY(rfl_glm.open(&o.base, layout, &state, err));
@@ -136,8 +134,7 @@ enum rfl_glm_vcov { RFL_VCOV_MODEL, RFL_VCOV_HC0, RFL_VCOV_CLUSTER };
  * they need. RFL_EMODEL for any with l1. */
 enum rfl_code rfl_glm_vcov(const struct rfl_state *, enum rfl_glm_vcov, double *to,
                            struct rfl_err *) RFL_CHECKED;
-/* Rows and events of every column of Z (levels and cells of coded terms; NaN for
- * numbers): tells which level has no event. */
+/* Rows and events of every column of Z; NaN for numbers. */
 enum rfl_code rfl_glm_level_counts(const struct rfl_state *, double *rows, double *events,
                                    struct rfl_err *) RFL_CHECKED;
 
