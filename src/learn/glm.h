@@ -12,8 +12,7 @@
  * one without events) enters with a weak prior: sd 10 on the link's scale. part() of a
  * finished fit is a fresh fit that starts from its coefficients.
  *
- * Sums are kept in the indicator space of the layout (num/layout.h). Traits: SUMMABLE |
- * PASSES | BLOCKED. */
+ * Sums are in the layout's indicator space. Traits: SUMMABLE | PASSES | BLOCKED. */
 #ifndef RFL_LEARN_GLM_H
 #define RFL_LEARN_GLM_H
 #include "num/learner.h"
