@@ -153,7 +153,12 @@ static enum rfl_code join(struct rfl_state *to, const struct rfl_state *from,
   join_null(to, from);
   join_beta(to, from, step);
   rfl_free(step);
-  for (size_t j = 0; j < p; j++) to->aliased[j] = !to->chol.kept[j];
+  for (size_t j = 0; j < p; j++) {
+    if (!(to->beta[j] - to->beta[j] == 0))
+      return rfl_fail(err, RFL_EMODEL,
+                      "The models' numbers are too large to be combined.");
+    to->aliased[j] = !to->chol.kept[j];
+  }
   for (size_t k = 0; k < p * p; k++) to->prior_info[k] += from->prior_info[k];
   memcpy(to->prior_beta, to->beta, p * sizeof *to->beta);
   memcpy(to->start, to->beta, p * sizeof *to->beta);

@@ -62,6 +62,15 @@ static void widen(const struct rfl_state *s) {
   rfl_glm.release(wide);
 }
 
+static void double_up(const struct rfl_state *s) {
+  struct rfl_err err = {0};
+  struct rfl_state *both = NULL;
+  enum rfl_code code = rfl_glm_combine(s, s, &both, &err);
+  demand(code ? !both && err.message[0] : both != NULL);
+  if (both) check_bytes(both);
+  rfl_glm.release(both);
+}
+
 static void use(struct rfl_state *s) {
   struct rfl_err err;
   struct rfl_block b;
@@ -72,6 +81,7 @@ static void use(struct rfl_state *s) {
   for (int what = RFL_GLM_LINK; what <= RFL_GLM_LINK_SE; what++)
     (void)!rfl_glm.score(s, &b, what, out, &err);
   (void)!rfl_glm_result(s, &r, &err);
+  double_up(s);
   for (int pass = 0; again && pass < 5; pass++)
     if (rfl_glm.absorb(s, &b, &err) || rfl_glm.settle(s, &again, &err)) return;
   if (!again) (void)!rfl_glm.renew(s, 0.5, &err);
