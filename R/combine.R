@@ -18,8 +18,9 @@
 #' may lack one. Coefficients are `b = (sum J_i)^-1 sum J_i b_i` with the information `J_i` of each
 #' fit, and `sum J_i` is that of the result. For `gaussian` with the identity link that is the fit
 #' of all rows to rounding. For other families it is near to it: within a tenth of a standard error
-#' at 20,000 rows a shard and a few coefficients, and the nearer the more rows a shard has. Of rare
-#' events it is events that count: a few hundred a shard leave about as much. A level
+#' for three shards of 20,000 rows and a few coefficients. The distance is of the order of
+#' `sqrt(n) / n_i` standard errors with `n` rows in all and `n_i` in a shard, or events where they
+#' are rare: so shards should be few and large, and a level
 #' should have some events in each. Deviances are taken to second order. The result is as a model
 #' after [update.riffle_glm()]: only `vcov(type = "model")` is known of it, and it learns on. Models
 #' that forget are added up as they are now. Estimated shapes (`nb_family()` without theta) and `l1`
