@@ -10,8 +10,8 @@
  *
  * with the information J_1 + J_2. Gaussian fits lose nothing; others lose what the
  * deviance has beyond the second order between b_1 and b_2: of the order of sqrt(n) / n_i
- * standard errors, with n rows in all (or events, where they are rare). The result is a renewed state (glm_state.h): as if one shard had been the prior
- * of the other. */
+ * standard errors, with n rows in all (or events, where they are rare). The result is a
+ * renewed state (glm_state.h): as if one shard had been the prior of the other. */
 #include <math.h>
 #include <string.h>
 

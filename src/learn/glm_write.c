@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "learn/glm_parts.h"
 
-enum { FORMAT = 2 };
+enum { FORMAT = 2, MOST_PASSES = 1 << 30 };
 static const char damaged[] = "The bytes of a GLM are damaged.";
 
 /* Where the fixed parts lie, so that writing and reading cannot disagree. */
@@ -189,6 +189,8 @@ static bool sound(const struct rfl_state *s) {
   if (s->has_prior != prior || s->forgets != (s->prior_outer != NULL)) return false;
   if (s->passes < 0 || s->halvings < 0 || s->linear < 0 || s->max_passes < 1)
     return false;
+  if (s->passes > MOST_PASSES || s->halvings > MOST_PASSES || s->linear > MOST_PASSES)
+    return false; /* they go on counting */
   if (!solver && (s->alias_known || s->bent)) return false;
   if (s->has_prior && s->exact) return false;
   if (!glm_kind_sound(&s->kind) || s->stage < 0 || s->stage >= GLM_N_STAGES) return false;
