@@ -25,7 +25,7 @@ FUZZ_SECONDS = 20
 WARN = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wvla -Werror
 SAN_san = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 SAN_tsan = -fsanitize=thread
-SAN_cov = $(SAN_san)
+SAN_cov = -DRFL_SLOW
 SAN_fuzz = -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 OPT_san = -O1 -g
 OPT_tsan = -O1 -g
@@ -89,7 +89,7 @@ fuzz-run-%: $(BUILD)/fuzz-%
 fuzz:
 	+@$(MAKE) --no-print-directory -j2 CC=clang MODE=fuzz $(FUZZ_NAMES:%=fuzz-run-%)
 
-# The tests with sanitizers, and every line counted; the summary is printed, the lines are in build/coverage.info.
+# The tests once more, every line counted; the summary is printed, the lines are in build/coverage.info.
 cov: cov-clean
 	@$(MAKE) --no-print-directory test-c CC=gcc MODE=cov
 	@$(MAKE) --no-print-directory cov-report
