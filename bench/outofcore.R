@@ -98,7 +98,8 @@ compare <- function(what, formula, source, columns, threads) {
   recipe <- stream_glm(formula, source, binomial)$recipe
   fit <- function(frames) {
     .Call(riffle:::c_model_fit, "glm", frames, recipe, list(
-      kind = riffle:::family_spec(binomial()), host = NULL, freq = FALSE, epsilon = 1e-14, maxit = 100, start = NULL,
+      kind = riffle:::family_spec(binomial()), host = NULL, freq = FALSE, epsilon = 1e-14, maxit = 100, start = NULL, l1 = 0, l2 = 0, standardize = FALSE,
+      firth = FALSE, robust = FALSE, cluster = FALSE,
       threads = threads, fail = FALSE
     ))
   }
